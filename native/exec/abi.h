@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Everything generated code can see: the memory layout of a dispatch and of a running threadgroup.
+//
+// The vectoriser (native/simd) emits loads at these offsets; the executor (native/exec) fills the
+// structs. Nothing else mirrors them.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MFA_SIMD_WIDTH = 32, MFA_MAX_BUFFERS = 31, MFA_MAX_THREADS = 1024 };
+
+/// One dispatch. Read-only while it runs, shared by all workers.
+struct mfa_launch {
+  unsigned char *buffers[MFA_MAX_BUFFERS];  // [[buffer(n)]]: base with the binding's offset added
+  uint32_t threadgroup_offsets[MFA_MAX_BUFFERS];  // [[threadgroup(n)]]: byte offset in the group's memory
+  uint32_t threadgroups_per_grid[3];
+  uint32_t threads_per_grid[3];
+  uint32_t threads_per_group[3];  // as asked for; edge groups of a non-uniform grid are smaller
+};
+
+/// One threadgroup on one worker.
+struct mfa_group {
+  const struct mfa_launch *launch;
+  unsigned char *threadgroup;  // threadgroup memory: static globals first, then the arguments
+  uint32_t position[3];        // threadgroup_position_in_grid
+  uint32_t size[3];            // threads_per_threadgroup, the actual one
+  uint32_t simdgroups;         // ceil(size.x * size.y * size.z / 32)
+  uint32_t reserved;
+  void *runner;                // the executor's own state
+};
+
+/// Runs one simdgroup of 32 lanes to its end. `scratch` is private to the simdgroup, 64-byte aligned.
+typedef void (*mfa_simdgroup_entry)(const struct mfa_group *group, uint32_t simdgroup,
+                                    unsigned char *scratch);
+
+/// Runs one thread of the width-1 reference path. Waits for its neighbours inside mfa_rt_* calls.
+typedef void (*mfa_thread_entry)(const struct mfa_group *group, uint32_t thread_index,
+                                 unsigned char *scratch);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/// Called by generated code at a threadgroup barrier: returns when every simdgroup of the group
+/// has arrived at some barrier or has ended.
+void mfa_rt_barrier(const struct mfa_group *group);
+#ifdef __cplusplus
+}
+static_assert(offsetof(mfa_launch, threadgroup_offsets) == 8 * MFA_MAX_BUFFERS);
+static_assert(offsetof(mfa_group, position) == 16);
+#endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// A compiled kernel as the executor sees it.
+#pragma once
+
+#include <cstdint>
+
+#include "exec/abi.h"
+
+namespace mfa::exec {
+
+/// How thread_position_in_threadgroup follows from the thread's linear index. A pipeline is
+/// compiled for `linear` first; the other form is made when a dispatch needs it.
+enum class Shape : uint8_t {
+  linear,   // size.x is a multiple of 32, or size.y == size.z == 1: a simdgroup never wraps in x
+  general,  // anything
+};
+
+struct Code {
+  mfa_simdgroup_entry entry = nullptr;  // vector path; null on the reference path
+  mfa_thread_entry thread = nullptr;    // reference path; null on the vector path
+  uint32_t scratch_bytes = 0;           // per simdgroup (vector path) or per thread (reference path)
+  uint32_t stack_bytes = 64 * 1024;     // machine stack one call needs at most
+  bool barriers = false;                // calls mfa_rt_barrier
+};
+
+}  // namespace mfa::exec
