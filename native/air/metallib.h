@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +51,7 @@ class Metallib {
  private:
   std::vector<uint8_t> bytes_;
   std::vector<FunctionRecord> functions_;
+  std::map<std::string, size_t, std::less<>> by_name_;
 };
 
 /// One function for `write`: raw or wrapped bitcode, the rest as in FunctionRecord.

@@ -15,12 +15,19 @@ enum class Shape : uint8_t {
   general,  // anything
 };
 
+/// The variant a threadgroup of this size needs.
+inline Shape shape_of(const uint32_t size[3]) {
+  bool fits = size[0] % MFA_SIMD_WIDTH == 0 || (size[1] == 1 && size[2] == 1);
+  return fits ? Shape::linear : Shape::general;
+}
+
 struct Code {
   mfa_simdgroup_entry entry = nullptr;  // vector path; null on the reference path
   mfa_thread_entry thread = nullptr;    // reference path; null on the vector path
-  uint32_t scratch_bytes = 0;           // per simdgroup (vector path) or per thread (reference path)
-  uint32_t stack_bytes = 64 * 1024;     // machine stack one call needs at most
-  bool barriers = false;                // calls mfa_rt_barrier
+  uint32_t scratch_bytes = 0;        // per simdgroup (vector path) or per thread (reference path)
+  uint32_t stack_bytes = 64 * 1024;  // machine stack one call needs at most
+  bool barriers = false;             // calls mfa_rt_barrier
+  mutable uint32_t group_nanoseconds = 0;  // what a threadgroup took last time; the executor's note
 };
 
 }  // namespace mfa::exec

@@ -11,10 +11,21 @@
 namespace mfa::exec {
 
 struct Dispatch {
-  mfa_launch launch{};              // `buffers` and the grid; offsets of threadgroup memory filled in
-  uint32_t threadgroup_bytes = 0;   // static globals plus arguments
-  bool uniform = true;              // dispatchThreadgroups: every group has threads_per_group threads
+  mfa_launch launch{};  // `buffers` and the grid; offsets of threadgroup memory filled in
+  uint32_t threadgroup_bytes = 0;  // static globals plus arguments
+  bool uniform = true;  // dispatchThreadgroups: every group has threads_per_group threads
 };
+
+/// dispatchThreadgroups: every group has `group_size` threads. Fills in the launch's sizes.
+void set_threadgroups(Dispatch& dispatch, const uint32_t groups[3], const uint32_t group_size[3]);
+/// dispatchThreads: groups at the far edges are smaller. `group_size` must not contain 0.
+void set_threads(Dispatch& dispatch, const uint32_t threads[3], const uint32_t group_size[3]);
+
+/// Lays out threadgroup memory: `static_bytes` of globals, then the arguments by slot, each aligned
+/// to 16. `bytes[slot]` is the length set for the slot, 0 if none. Fills in
+/// launch.threadgroup_offsets and threadgroup_bytes.
+void set_threadgroup_memory(Dispatch& dispatch, uint32_t static_bytes,
+                            const uint32_t bytes[MFA_MAX_BUFFERS]);
 
 /// Which variants the groups of this grid need: interior and edge groups can differ.
 struct Shapes {

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Numbers and structs shared by the kernels (MSL) and the host that drives them (C, Objective-C).
+//
+// docs/API.md explains every entry. Indices and slots marked "MFA 1.0" are those of Metal
+// FlashAttention 1.0 and never change. All function constants are optional here: API.md lists what
+// an undefined one means.
+#ifndef MFA_SHARED_H
+#define MFA_SHARED_H
+
+#ifndef __METAL_VERSION__
+#include <stdint.h>
+#endif
+
+// ---- Function constants: sizes (uint). Undefined: read from the parameter block. MFA 1.0.
+#define MFA_CONSTANT_M 0
+#define MFA_CONSTANT_N 1
+#define MFA_CONSTANT_K 2
+#define MFA_CONSTANT_R 0
+#define MFA_CONSTANT_C 1
+#define MFA_CONSTANT_H 2
+#define MFA_CONSTANT_D 3
+#define MFA_CONSTANT_H_RATIO 4  // query heads per key/value head
+
+// ---- Function constants: layout of operands (bool). MFA 1.0.
+#define MFA_CONSTANT_A_TRANS 10
+#define MFA_CONSTANT_B_TRANS 11
+#define MFA_CONSTANT_BIAS_TRANS 13  // false: N values, one per column; true: M values, one per row
+#define MFA_CONSTANT_Q_TRANS 10
+#define MFA_CONSTANT_K_TRANS 11
+#define MFA_CONSTANT_V_TRANS 12
+#define MFA_CONSTANT_O_TRANS 13
+
+// ---- Function constants: scalars (float). Undefined: read from the parameter block. MFA 1.0.
+#define MFA_CONSTANT_ALPHA 20  // attention: the scale of the scores
+#define MFA_CONSTANT_BETA 21
+
+// ---- Function constants: element types (uint, MTLDataType).
+#define MFA_CONSTANT_DATA_TYPE 30    // MFA 1.0: Q, K, V, O; cast: the input
+#define MFA_CONSTANT_OUTPUT_TYPE 31  // cast: the output
+
+// ---- Function constants: what takes part (bool). MFA 1.0.
+#define MFA_CONSTANT_BATCHED 100
+#define MFA_CONSTANT_FUSED_ACTIVATION 101  // visible functions: not supported, the kernel does nothing
+#define MFA_CONSTANT_BLOCK_SPARSE 102
+#define MFA_CONSTANT_TRIANGULAR 103  // not supported, the kernel does nothing
+#define MFA_CONSTANT_FORWARD 110
+#define MFA_CONSTANT_BACKWARD 111
+#define MFA_CONSTANT_GENERATE_BLOCK_MASK 112
+#define MFA_CONSTANT_GROUPED_QUERY 113
+#define MFA_CONSTANT_FLOAT_ACCUMULATOR 114
+#define MFA_CONSTANT_MASKED 50000
+#define MFA_CONSTANT_FUSED_BIAS 50001
+
+// ---- Function constants: tiles (ushort, multiples of 8; splits count simdgroups). MFA 1.0.
+#define MFA_CONSTANT_M_SIMD 200
+#define MFA_CONSTANT_N_SIMD 201
+#define MFA_CONSTANT_K_SIMD 202
+#define MFA_CONSTANT_M_SPLITS 210
+#define MFA_CONSTANT_N_SPLITS 211
+#define MFA_CONSTANT_R_SIMD 200
+#define MFA_CONSTANT_C_SIMD 201
+#define MFA_CONSTANT_R_SPLITS 210
+#define MFA_CONSTANT_FUSE_ASYNC_LOADS 213  // accepted, without effect
+#define MFA_CONSTANT_R_BANK_OFFSET 220
+#define MFA_CONSTANT_C_BANK_OFFSET 221
+#define MFA_CONSTANT_D_BANK_OFFSET 222
+
+// ---- Function constants of our own.
+#define MFA_CONSTANT_PARAMETERS 300  // bool: a parameter block is bound
+#define MFA_CONSTANT_TILE_FLOAT 301  // bool: operand tiles in threadgroup memory hold float
+#define MFA_CONSTANT_STAGED 302      // bool: results pass through threadgroup memory
+#define MFA_CONSTANT_ACTIVATION 303  // uint, MFA_ACTIVATION_*
+#define MFA_CONSTANT_SCALE_BIAS 304  // bool: alpha scales the bias too, as in MFA 1.0
+#define MFA_CONSTANT_A_PADDING 305   // ushort: elements added to a row of A's tile
+#define MFA_CONSTANT_B_PADDING 306   // ushort: elements added to a row of B's tile
+#define MFA_CONSTANT_CAUSAL 320      // uint, MFA_CAUSAL_*
+#define MFA_CONSTANT_MASK_KIND 321   // uint, MFA_MASK_*
+#define MFA_CONSTANT_MASK_TYPE 322   // uint, MTLDataType of an additive mask
+#define MFA_CONSTANT_WRITE_LSE 323   // bool: the log-sum-exp of every row goes to MFA_SLOT_LSE
+#define MFA_CONSTANT_D_V 324         // uint: head dimension of V and O
+#define MFA_CONSTANT_D_SIMD 325      // ushort: D rounded up, the width of the tiles of Q and K
+#define MFA_CONSTANT_D_V_SIMD 326    // ushort: D_V rounded up, the width of the tiles of V and O
+
+// ---- Defaults of undefined tile constants.
+#define MFA_DEFAULT_M_SIMD 32
+#define MFA_DEFAULT_N_SIMD 32
+#define MFA_DEFAULT_K_SIMD 32
+#define MFA_DEFAULT_M_SPLITS 1
+#define MFA_DEFAULT_N_SPLITS 1
+#define MFA_DEFAULT_R_SIMD 8
+#define MFA_DEFAULT_C_SIMD 32
+#define MFA_DEFAULT_R_SPLITS 4
+
+// ---- Limits of the tiles. Larger ones make the kernel do nothing.
+#define MFA_MAX_GEMM_MATRICES 128      // (M_simd / 8) * (N_simd / 8)
+#define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
+#define MFA_MAX_ATTENTION_SIMD 64      // R_simd
+#define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * max(C_simd, D_simd, D_V_simd) / 8
+
+// ---- Values of uint function constants.
+#define MFA_ACTIVATION_NONE 0
+#define MFA_ACTIVATION_RELU 1
+#define MFA_ACTIVATION_GELU 2       // x * Phi(x), with erf
+#define MFA_ACTIVATION_GELU_TANH 3  // the approximation with tanh
+#define MFA_ACTIVATION_SILU 4
+
+#define MFA_CAUSAL_NONE 0
+#define MFA_CAUSAL_LOWER_RIGHT 1  // the last query sees every key: column <= row + C - R
+#define MFA_CAUSAL_UPPER_LEFT 2   // column <= row
+
+#define MFA_MASK_NONE 0
+#define MFA_MASK_BOOLEAN 1         // one byte per element; not zero: attend
+#define MFA_MASK_ADDITIVE 2        // added after scaling
+#define MFA_MASK_ADDITIVE_SCALED 3 // MFA 1.0: added to Q * K^T, then scaled
+
+#define MFA_BLOCK_SKIP 0
+#define MFA_BLOCK_DENSE 1  // no element of the block is masked
+#define MFA_BLOCK_MASKED 2
+
+// ---- Raw values of MTLDataType.
+#define MFA_TYPE_FLOAT 3
+#define MFA_TYPE_HALF 16
+#define MFA_TYPE_BFLOAT 121
+
+// ---- Buffer slots.
+#define MFA_SLOT_A 0  // MFA 1.0
+#define MFA_SLOT_B 1
+#define MFA_SLOT_C 2
+#define MFA_SLOT_BIAS 3
+#define MFA_SLOT_Q 0  // MFA 1.0
+#define MFA_SLOT_K 1
+#define MFA_SLOT_V 2
+#define MFA_SLOT_O 3
+#define MFA_SLOT_LSE 4            // float
+#define MFA_SLOT_OFFSETS 10       // MFA 1.0: ulong4 per batch, bytes
+#define MFA_SLOT_HEADS 11         // MFA 1.0: uint4 per query head, grouped_query
+#define MFA_SLOT_MASK 12          // MFA 1.0
+#define MFA_SLOT_BLOCK_MASK 13    // MFA 1.0
+#define MFA_SLOT_PARAMETERS 20    // one of the structs below, "constant" address space
+#define MFA_SLOT_INPUT 0          // cast
+#define MFA_SLOT_OUTPUT 1         // cast
+#define MFA_SLOT_TILES 0          // [[threadgroup(0)]]
+
+#define MFA_SIMDGROUP_SIZE 32
+
+/// Slot 20 of hgemm, sgemm, bgemm. Strides and leading dimensions count elements; every one that
+/// the variant uses must be set. Offsets are computed modulo 2^64, so negative strides work.
+struct mfa_gemm_parameters {
+  uint32_t M, N, K;       // used where the function constant is undefined
+  float alpha, beta;      // used where the function constant is undefined
+  uint32_t reserved;
+  uint64_t lda, ldb, ldc; // elements from one stored row to the next
+  uint64_t batch_a, batch_b, batch_c, batch_bias;  // from one threadgroup z to the next; 0 broadcasts
+};
+
+/// Where element (batch, head, row, column) of an attention operand lies, in elements. The stride
+/// of the contiguous one of row and column is 1 and not stored: row when the operand's MFA 1.0
+/// layout is [.., D, sequence], column when it is [.., sequence, .., D]. `leading` is the other one.
+struct mfa_strides {
+  uint64_t batch, head, leading;
+};
+
+/// Slot 20 of attention.
+struct mfa_attention_parameters {
+  uint32_t R, C, D, D_V;  // used where the function constant is undefined
+  uint32_t H_ratio;       // query heads per key/value head; used where undefined; 0 means 1
+  float scale;            // used where MFA_CONSTANT_ALPHA is undefined
+  uint32_t mask_heads;    // generate_block_mask: threadgroup z is batch * mask_heads + head; 0 means 1
+  uint32_t reserved;
+  struct mfa_strides Q, K, V, O;
+  struct mfa_strides mask;        // leading: row to row; columns are contiguous; 0 broadcasts
+  struct mfa_strides block_mask;  // leading: one row of blocks to the next
+  uint64_t lse_batch, lse_head;   // rows are contiguous
+};
+
+/// Slot 20 of cast. Threadgroup (x, y) converts part x of row y.
+struct mfa_cast_parameters {
+  uint64_t count;                  // elements in a row
+  uint64_t input_row, output_row;  // elements from one row to the next
+};
+
+#define MFA_CAST_PER_THREAD 8  // elements a thread of `cast` converts
+
+// ---- Threadgroup memory, in bytes. `element` is sizeof(float) with MFA_CONSTANT_TILE_FLOAT, else
+// the size of the storage type.
+#define MFA_MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+#define MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element)            \
+  (((uint32_t)(M_group) * ((K_simd) + (A_padding)) +                                            \
+    (uint32_t)(K_simd) * ((N_group) + (B_padding))) * (element))
+#define MFA_GEMM_STAGE_BYTES(M_group, N_group) ((uint32_t)(M_group) * (N_group) * 4)
+#define MFA_GEMM_THREADGROUP_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element, staged) \
+  MFA_MAX_OF(MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element),          \
+             (staged) ? MFA_GEMM_STAGE_BYTES(M_group, N_group) : 0u)
+
+/// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
+#define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd)                      \
+  (((uint32_t)(C_simd) * MFA_MAX_OF(D_simd, D_V_simd) +                                    \
+    ((uint32_t)(D_simd) + (C_simd) + (D_V_simd)) * (R_group)) * 4)
+
+#endif

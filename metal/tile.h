@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Blocks of stored matrices -> zero-padded tiles in threadgroup memory, by all simdgroups together.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "shared.h"
+
+using namespace metal;
+
+/// A thread's place in its threadgroup. Uniform but for `lane`.
+struct mfa_place {
+  ushort simdgroup, simdgroups, lane;
+};
+
+/// A tile in threadgroup memory: `rows` x `columns` elements, `leading` from row to row.
+template <typename E>
+struct mfa_tile {
+  threadgroup E *data;
+  ushort rows, columns, leading;
+};
+
+/// tile[r][c] = source[r][c] where r < rows and c < columns, else 0. Lanes run along stored rows;
+/// only tiles that reach over the edge pay for guards.
+template <typename T, typename E>
+inline void load_tile(const device T *source, ulong leading, uint rows, uint columns,
+                      mfa_tile<E> tile, mfa_place place) {
+  const bool interior = rows >= tile.rows && columns >= tile.columns;
+  if (interior) {
+    for (ushort r = place.simdgroup; r < tile.rows; r += place.simdgroups) {
+      const device T *from = source + r * leading;
+      threadgroup E *to = tile.data + uint(r) * tile.leading;
+#pragma clang loop unroll(full)
+      for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        if (c + MFA_SIMDGROUP_SIZE <= tile.columns || column < tile.columns) {
+          to[column] = E(from[column]);
+        }
+      }
+    }
+  } else {
+    for (ushort r = place.simdgroup; r < tile.rows; r += place.simdgroups) {
+      const device T *from = source + r * leading;
+      threadgroup E *to = tile.data + uint(r) * tile.leading;
+      const uint readable = r < rows ? columns : 0;
+      for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        E value = E(0);
+        if (column < readable) value = E(from[column]);
+        if (column < tile.columns) to[column] = value;
+      }
+    }
+  }
+}
+
+/// tile[c][r] = source[r][c] where r < rows and c < columns, else 0. Reads are contiguous.
+template <typename T, typename E>
+inline void load_tile_transposed(const device T *source, ulong leading, uint rows, uint columns,
+                                 mfa_tile<E> tile, mfa_place place) {
+  const bool interior = rows >= tile.columns && columns >= tile.rows;
+  if (interior) {
+    for (ushort r = place.simdgroup; r < tile.columns; r += place.simdgroups) {
+      const device T *from = source + r * leading;
+      threadgroup E *to = tile.data + r;
+#pragma clang loop unroll(full)
+      for (ushort c = 0; c < tile.rows; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        if (c + MFA_SIMDGROUP_SIZE <= tile.rows || column < tile.rows) {
+          to[column * tile.leading] = E(from[column]);
+        }
+      }
+    }
+  } else {
+    for (ushort r = place.simdgroup; r < tile.columns; r += place.simdgroups) {
+      const device T *from = source + r * leading;
+      threadgroup E *to = tile.data + r;
+      const uint readable = r < rows ? columns : 0;
+      for (ushort c = 0; c < tile.rows; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        E value = E(0);
+        if (column < readable) value = E(from[column]);
+        if (column < tile.rows) to[column * tile.leading] = value;
+      }
+    }
+  }
+}
+
+/// Row and first column of the two elements a lane holds of an 8x8 simdgroup matrix.
+inline ushort2 matrix_place(ushort lane) {
+  const ushort quad = lane / 4;
+  const ushort row = (quad & 4) + (lane / 2) % 4;
+  const ushort column = (quad & 2) * 2 + (lane % 2) * 2;
+  return ushort2(row, column);
+}

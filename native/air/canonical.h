@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The steps of specialise() that bring IR into the canonical form, one function each.
+#pragma once
+
+#include <llvm/IR/PassManager.h>
+
+#include "air/reflection.h"
+#include "air/specialize.h"
+
+namespace mfa::air {
+
+/// Before optimisation: host triple and layout, no debug information, no attributes of Apple's
+/// target, helpers internal and always inlined, no flags that promise the absence of NaN.
+void adopt_target(llvm::Module& module, llvm::Function& kernel, llvm::TargetMachine& target);
+
+/// sdiv, udiv, srem, urem: a divisor of 0, and INT_MIN / -1, become a division by 1.
+void guard_divisions(llvm::Function& function);
+
+/// memcpy, memmove and memset -> loads and stores, or a loop where they are long.
+void expand_memory_calls(llvm::Function& function);
+
+/// half and bfloat arithmetic -> float arithmetic with one rounding per operation. bfloat rounding
+/// is integer arithmetic unless the CPU rounds itself.
+void widen_half(llvm::Function& function, bool native_bfloat_rounding);
+
+/// Asks for full unrolling of loops that walk a private array, which then becomes registers.
+void request_unrolling(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);
+
+/// Refuses by name what the vectoriser and the reference path do not know.
+Result<void> check(const llvm::Function& kernel, const Reflection& reflection,
+                   const FunctionRecord& record);
+
+/// Bytes of the threadgroup globals, one after the other in module order, each aligned.
+uint32_t threadgroup_bytes(const llvm::Module& module);
+
+}  // namespace mfa::air

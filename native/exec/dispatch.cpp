@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// One compute dispatch -> threadgroups -> worker threads.
+#include "exec/dispatch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <string>
+
+#include "exec/lanes.h"
+#include "exec/order.h"
+#include "exec/pool.h"
+#include "exec/simdgroups.h"
+
+namespace mfa::exec {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A dispatch that is expected to take less than this is not worth waking anybody for.
+constexpr uint64_t alone_nanoseconds = 15'000;
+// How much work one claim of the counter should be worth.
+constexpr uint64_t claim_nanoseconds = 1'000;
+// Each fiber of the reference path costs two memory mappings, of which a process has 65,530.
+constexpr unsigned max_reference_workers = 8;
+
+uint64_t nanoseconds_since(Clock::time_point start) {
+  return uint64_t(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
+uint32_t threads_in(const uint32_t size[3]) { return size[0] * size[1] * size[2]; }
+
+/// The actual size of the group at `position`.
+void group_size(const Dispatch& dispatch, const uint32_t position[3], uint32_t size[3]) {
+  const mfa_launch& launch = dispatch.launch;
+  for (int axis = 0; axis < 3; ++axis) {
+    size[axis] = launch.threads_per_group[axis];
+    if (dispatch.uniform) continue;
+    uint64_t start = uint64_t(position[axis]) * size[axis];
+    size[axis] = uint32_t(std::min<uint64_t>(size[axis], launch.threads_per_grid[axis] - start));
+  }
+}
+
+/// The loop over the threadgroups of one dispatch, shared by its workers.
+class Grid final : public Job {
+ public:
+  Grid(const Dispatch& dispatch, const Code* linear, const Code* general)
+      : dispatch_(dispatch),
+        linear_(linear),
+        general_(general),
+        order_(dispatch.launch.threadgroups_per_grid) {
+    const uint32_t* groups = dispatch.launch.threadgroups_per_grid;
+    count_ = uint64_t(groups[0]) * groups[1] * groups[2];
+  }
+
+  uint64_t count() const { return count_; }
+  void set_chunk(uint64_t groups) { chunk_ = std::max<uint64_t>(1, groups); }
+
+  /// Memory for every group this worker may meet.
+  bool reserve(Arena& arena) const {
+    // Vector code may read whole vectors at the end of threadgroup memory.
+    constexpr size_t slack = 64;
+    uint32_t threads = threads_in(dispatch_.launch.threads_per_group);
+    if (!arena.threadgroup.reserve(dispatch_.threadgroup_bytes + slack)) return false;
+    for (const Code* code : {linear_, general_}) {
+      if (!code) continue;
+      bool done = code->thread ? reserve_lanes(arena, *code, threads)
+                               : reserve_simdgroups(arena, *code, simdgroups_of(threads));
+      if (!done) return false;
+    }
+    return true;
+  }
+
+  /// A helper without memory leaves the work to the others.
+  void work(Arena& arena) override {
+    if (reserve(arena)) claim(arena, UINT64_MAX);
+  }
+
+  /// Runs claimed groups until none is left, or for about `limit` nanoseconds. True if none is.
+  bool claim(Arena& arena, uint64_t limit) {
+    Clock::time_point start = Clock::now();
+    uint64_t done = 0, elapsed = 0;
+    for (;;) {
+      uint64_t first = next_.fetch_add(chunk_, std::memory_order_relaxed);
+      if (first >= count_) break;
+      uint64_t end = std::min(count_, first + chunk_);
+      for (uint64_t index = first; index < end; ++index) run_group(arena, index);
+      done += end - first;
+      if (limit == UINT64_MAX) continue;
+      elapsed = nanoseconds_since(start);
+      if (elapsed >= limit) break;
+    }
+    if (done > 0) remember(nanoseconds_since(start) / done);
+    return next_.load(std::memory_order_relaxed) >= count_;
+  }
+
+ private:
+  static uint32_t simdgroups_of(uint32_t threads) {
+    return (threads + MFA_SIMD_WIDTH - 1) / MFA_SIMD_WIDTH;
+  }
+
+  void remember(uint64_t nanoseconds) const {
+    const Code* code = linear_ ? linear_ : general_;
+    uint32_t value = uint32_t(std::clamp<uint64_t>(nanoseconds, 1, UINT32_MAX));
+    __atomic_store_n(&code->group_nanoseconds, value, __ATOMIC_RELAXED);
+  }
+
+  void run_group(Arena& arena, uint64_t index) const {
+    mfa_group group{};
+    group.launch = &dispatch_.launch;
+    group.threadgroup = arena.threadgroup.reserve(0);
+    order_.position(index, group.position);
+    group_size(dispatch_, group.position, group.size);
+    group.simdgroups = simdgroups_of(threads_in(group.size));
+    const Code& code = *(shape_of(group.size) == Shape::linear ? linear_ : general_);
+    if (code.thread)
+      run_lanes(arena, code, group);
+    else
+      run_simdgroups(arena, code, group);
+  }
+
+  const Dispatch& dispatch_;
+  const Code *linear_, *general_;
+  Order order_;
+  uint64_t count_ = 0, chunk_ = 1;
+  std::atomic<uint64_t> next_{0};
+};
+
+Result<void> check(const Dispatch& dispatch) {
+  const mfa_launch& launch = dispatch.launch;
+  uint64_t threads = 1;
+  for (uint32_t size : launch.threads_per_group) threads *= size;
+  if (threads == 0 || threads > MFA_MAX_THREADS)
+    return Error{"a threadgroup of " + std::to_string(launch.threads_per_group[0]) + " x " +
+                 std::to_string(launch.threads_per_group[1]) + " x " +
+                 std::to_string(launch.threads_per_group[2]) + " threads; expected 1 to " +
+                 std::to_string(MFA_MAX_THREADS) + " threads"};
+  return {};
+}
+
+bool is_empty(const mfa_launch& launch) {
+  for (int axis = 0; axis < 3; ++axis)
+    if (launch.threadgroups_per_grid[axis] == 0 || launch.threads_per_grid[axis] == 0) return true;
+  return false;
+}
+
+/// How many threads beside the caller the dispatch is worth.
+unsigned helpers_for(const Grid& grid, const Code& code) {
+  unsigned workers = Pool::instance().workers();
+  if (code.thread) workers = std::min(workers, max_reference_workers);
+  return unsigned(std::min<uint64_t>(workers, grid.count())) - 1;
+}
+
+}  // namespace
+
+void set_threadgroups(Dispatch& dispatch, const uint32_t groups[3], const uint32_t group_size[3]) {
+  dispatch.uniform = true;
+  for (int axis = 0; axis < 3; ++axis) {
+    dispatch.launch.threads_per_group[axis] = group_size[axis];
+    dispatch.launch.threadgroups_per_grid[axis] = groups[axis];
+    dispatch.launch.threads_per_grid[axis] = groups[axis] * group_size[axis];
+  }
+}
+
+void set_threads(Dispatch& dispatch, const uint32_t threads[3], const uint32_t group_size[3]) {
+  dispatch.uniform = false;
+  for (int axis = 0; axis < 3; ++axis) {
+    uint64_t groups = (uint64_t(threads[axis]) + group_size[axis] - 1) / group_size[axis];
+    dispatch.launch.threads_per_group[axis] = group_size[axis];
+    dispatch.launch.threadgroups_per_grid[axis] = uint32_t(groups);
+    dispatch.launch.threads_per_grid[axis] = threads[axis];
+  }
+}
+
+void set_threadgroup_memory(Dispatch& dispatch, uint32_t static_bytes,
+                            const uint32_t bytes[MFA_MAX_BUFFERS]) {
+  auto align = [](uint32_t value) { return (value + 15u) & ~15u; };
+  uint32_t end = align(static_bytes);
+  for (int slot = 0; slot < MFA_MAX_BUFFERS; ++slot) {
+    dispatch.launch.threadgroup_offsets[slot] = end;
+    end += align(bytes[slot]);
+  }
+  dispatch.threadgroup_bytes = end;
+}
+
+Shapes shapes(const Dispatch& dispatch) {
+  const mfa_launch& launch = dispatch.launch;
+  Shapes result;
+  if (is_empty(launch)) return result;
+  // Along each axis the groups have at most two sizes: that of the first and that of the last.
+  for (int corner = 0; corner < 8; ++corner) {
+    uint32_t position[3], size[3];
+    for (int axis = 0; axis < 3; ++axis)
+      position[axis] = corner >> axis & 1 ? launch.threadgroups_per_grid[axis] - 1 : 0;
+    group_size(dispatch, position, size);
+    (shape_of(size) == Shape::linear ? result.linear : result.general) = true;
+  }
+  return result;
+}
+
+Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general) {
+  if (is_empty(dispatch.launch)) return {};
+  if (auto checked = check(dispatch); !checked) return checked;
+  Shapes needed = shapes(dispatch);
+  if ((needed.linear && !linear) || (needed.general && !general))
+    return Error{"the grid needs a variant of the kernel that was not compiled"};
+  Grid grid(dispatch, needed.linear ? linear : nullptr, needed.general ? general : nullptr);
+
+  Pool& pool = Pool::instance();
+  std::unique_ptr<Arena> arena = pool.take_arena();
+  // Before any group runs: the caller alone can finish what it begins.
+  if (!arena || !grid.reserve(*arena)) {
+    if (arena) pool.return_arena(std::move(arena));
+    return Error{"no memory for a threadgroup of " + std::to_string(dispatch.threadgroup_bytes) +
+                 " bytes"};
+  }
+
+  const Code& code = *(needed.linear ? linear : general);
+  unsigned helpers = helpers_for(grid, code);
+  uint64_t each = __atomic_load_n(&code.group_nanoseconds, __ATOMIC_RELAXED);
+  if (each > 0)
+    grid.set_chunk(std::min(claim_nanoseconds / each, grid.count() / (8 * (helpers + 1))));
+  bool small = each > 0 && each * grid.count() < alone_nanoseconds;
+  bool finished = helpers == 0 || small;
+  if (finished) finished = grid.claim(*arena, helpers == 0 ? UINT64_MAX : 2 * alone_nanoseconds);
+  if (!finished) {
+    pool.publish(grid, helpers);
+    grid.claim(*arena, UINT64_MAX);
+    pool.retire(grid);
+  }
+  pool.return_arena(std::move(arena));
+  return {};
+}
+
+unsigned workers() { return Pool::instance().workers(); }
+
+}  // namespace mfa::exec

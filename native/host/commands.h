@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// One command buffer with one compute encoder: filled, committed once, waited for.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "host/buffer.h"
+#include "host/library.h"
+
+namespace mfa::host {
+
+enum class State { encoding = 1, committed = 2, completed = 3, failed = 4 };
+
+/// Called with how the commands ended.
+using Completion = std::function<void(const Status&)>;
+
+/// What a slot of a dispatch is bound to: a buffer, bytes, or a length of threadgroup memory.
+struct Binding {
+  enum class Kind { buffer, bytes, threadgroup };
+  Kind kind = Kind::buffer;
+  uint32_t slot = 0;
+  std::shared_ptr<Buffer> buffer;
+  uint64_t offset = 0;
+  const void* bytes = nullptr;
+  uint64_t length = 0;
+};
+
+struct Grid {
+  uint64_t size[3] = {1, 1, 1};
+  uint64_t threads_per_threadgroup[3] = {1, 1, 1};
+  bool in_threads = false;
+};
+
+class Commands {
+ public:
+  static Outcome<std::shared_ptr<Commands>> begin(std::shared_ptr<Device> device);
+  /// Over the caller's MTLComputeCommandEncoder, who ends and commits it.
+  static Outcome<std::shared_ptr<Commands>> wrap(std::shared_ptr<Device> device, void* encoder);
+
+  Commands() = default;
+  Commands(const Commands&) = delete;
+  Commands& operator=(const Commands&) = delete;
+  ~Commands();
+
+  const std::shared_ptr<Device>& device() const { return device_; }
+  State state() const;
+  uint32_t operations() const { return operations_; }
+  double gpu_start_time() const;
+  double gpu_end_time() const;
+  std::string error() const;
+
+  /// The encoder while it takes commands; why not otherwise.
+  Outcome<void*> encoder();
+  /// Encodes a dispatch without any check of the bindings.
+  void dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
+  /// The device's own opinion of a dispatch of this pipeline with these bindings.
+  Status check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
+  void count_operation() { ++operations_; }
+
+  Status set_label(const std::string& label);
+  Status on_completed(Completion completion);
+  Status commit();
+  /// `seconds` < 0: for ever.
+  Status wait(double seconds);
+
+ private:
+  /// Shared with Metal's completion handler, which may run after the Commands are gone.
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    State state = State::encoding;
+    bool announced = false;  // completions have been called
+    Status status;
+    double start = 0, end = 0;
+    std::vector<Completion> completions;
+  };
+
+  void bind(void* pipeline, const Binding* bindings, size_t count);
+  Status refuse_wrapped(const char* what) const;
+
+  std::shared_ptr<Device> device_;
+  Object buffer_, encoder_;
+  bool wrapped_ = false;
+  uint32_t operations_ = 0;
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
+}  // namespace mfa::host

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// Bindings and grids -> calls of an MTLComputeCommandEncoder; its command buffer's life.
+#include "host/commands.h"
+
+#include <chrono>
+
+#include "host/metal_objects.h"
+
+namespace mfa::host {
+
+namespace {
+
+MTLSize size_of(const uint64_t size[3]) { return MTLSizeMake(size[0], size[1], size[2]); }
+
+}  // namespace
+
+Outcome<std::shared_ptr<Commands>> Commands::begin(std::shared_ptr<Device> device) {
+  @autoreleasepool {
+    id<MTLCommandBuffer> buffer = [as<id<MTLCommandQueue>>(device->queue) commandBuffer];
+    id<MTLComputeCommandEncoder> encoder = [buffer computeCommandEncoder];
+    if (encoder == nil)
+      return failure(Code::out_of_memory, "device \"%s\" gave no command buffer",
+                     device->name.c_str());
+    auto commands = std::make_shared<Commands>();
+    commands->buffer_ = Object::retain((void*)buffer);
+    commands->encoder_ = Object::retain((void*)encoder);
+    commands->device_ = std::move(device);
+    return commands;
+  }
+}
+
+Outcome<std::shared_ptr<Commands>> Commands::wrap(std::shared_ptr<Device> device, void* encoder) {
+  @autoreleasepool {
+    if ((void*)[(id<MTLComputeCommandEncoder>)encoder device] != device->metal.get())
+      return failure(Code::invalid_argument, "encoder belongs to another device than \"%s\"",
+                     device->name.c_str());
+    auto commands = std::make_shared<Commands>();
+    commands->encoder_ = Object::retain(encoder);
+    commands->wrapped_ = true;
+    commands->device_ = std::move(device);
+    return commands;
+  }
+}
+
+Commands::~Commands() {
+  // Metal insists that every encoder is ended before it goes.
+  if (!wrapped_ && encoder_) [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
+}
+
+State Commands::state() const {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->state;
+}
+
+double Commands::gpu_start_time() const {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->start;
+}
+
+double Commands::gpu_end_time() const {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->end;
+}
+
+std::string Commands::error() const {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->status.message;
+}
+
+Outcome<void*> Commands::encoder() {
+  if (state() != State::encoding || !encoder_)
+    return failure(Code::wrong_state, "commands were committed already");
+  return encoder_.get();
+}
+
+void Commands::bind(void* pipeline, const Binding* bindings, size_t count) {
+  id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
+  [encoder setComputePipelineState:(id<MTLComputePipelineState>)pipeline];
+  for (size_t i = 0; i < count; ++i) {
+    const Binding& binding = bindings[i];
+    switch (binding.kind) {
+      case Binding::Kind::buffer:
+        [encoder setBuffer:as<id<MTLBuffer>>(binding.buffer->metal)
+                    offset:binding.buffer->base + binding.offset
+                   atIndex:binding.slot];
+        break;
+      case Binding::Kind::bytes:
+        [encoder setBytes:binding.bytes length:binding.length atIndex:binding.slot];
+        break;
+      case Binding::Kind::threadgroup:
+        [encoder setThreadgroupMemoryLength:binding.length atIndex:binding.slot];
+        break;
+    }
+  }
+}
+
+void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
+  @autoreleasepool {
+    id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
+    bind(pipeline, bindings, count);
+    if (grid.in_threads)
+      [encoder dispatchThreads:size_of(grid.size)
+          threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
+    else
+      [encoder dispatchThreadgroups:size_of(grid.size)
+              threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
+  }
+}
+
+Status Commands::check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
+  @autoreleasepool {
+    id encoder = as<id>(encoder_);
+    SEL selector = grid.in_threads
+                       ? @selector(mfaErrorForDispatchThreads:threadsPerThreadgroup:)
+                       : @selector(mfaErrorForDispatchThreadgroups:threadsPerThreadgroup:);
+    if (![encoder respondsToSelector:selector]) return {};
+    bind(pipeline, bindings, count);
+    id<MFAEncoderExtras> extras = (id<MFAEncoderExtras>)encoder;
+    MTLSize size = size_of(grid.size), threads = size_of(grid.threads_per_threadgroup);
+    NSError* error = grid.in_threads
+                         ? [extras mfaErrorForDispatchThreads:size threadsPerThreadgroup:threads]
+                         : [extras mfaErrorForDispatchThreadgroups:size
+                                             threadsPerThreadgroup:threads];
+    if (error == nil) return {};
+    return {Code::invalid_argument, text([error localizedDescription])};
+  }
+}
+
+Status Commands::refuse_wrapped(const char* what) const {
+  if (!wrapped_) return {};
+  return failure(Code::wrong_state, "commands wrap an encoder: its owner %s", what);
+}
+
+Status Commands::set_label(const std::string& label) {
+  auto open = encoder();
+  if (!open.ok()) return open.status();
+  @autoreleasepool {
+    if (buffer_) [as<id<MTLCommandBuffer>>(buffer_) setLabel:string(label)];
+    [as<id<MTLComputeCommandEncoder>>(encoder_) setLabel:string(label)];
+  }
+  return {};
+}
+
+Status Commands::on_completed(Completion completion) {
+  MFA_TRY(refuse_wrapped("hears of its completion"));
+  std::lock_guard lock(shared_->mutex);
+  if (shared_->state != State::encoding)
+    return failure(Code::wrong_state, "commands were committed already");
+  shared_->completions.push_back(std::move(completion));
+  return {};
+}
+
+Status Commands::commit() {
+  MFA_TRY(refuse_wrapped("commits it"));
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->state != State::encoding)
+      return failure(Code::wrong_state, "commands were committed already");
+    shared_->state = State::committed;
+  }
+  @autoreleasepool {
+    id<MTLCommandBuffer> buffer = as<id<MTLCommandBuffer>>(buffer_);
+    [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
+    encoder_ = Object();
+    std::shared_ptr<Shared> shared = shared_;
+    [buffer addCompletedHandler:^(id<MTLCommandBuffer> ended) {
+      std::vector<Completion> completions;
+      Status status;
+      if ([ended status] != MTLCommandBufferStatusCompleted)
+        status = status_of([ended error], Code::execution);
+      {
+        std::lock_guard lock(shared->mutex);
+        shared->start = [ended GPUStartTime];
+        shared->end = [ended GPUEndTime];
+        shared->status = status;
+        shared->state = status.ok() ? State::completed : State::failed;
+        completions.swap(shared->completions);
+      }
+      for (const Completion& completion : completions) completion(status);
+      {
+        std::lock_guard lock(shared->mutex);
+        shared->announced = true;
+      }
+      shared->changed.notify_all();
+    }];
+    [buffer commit];
+  }
+  return {};
+}
+
+Status Commands::wait(double seconds) {
+  MFA_TRY(refuse_wrapped("waits for it"));
+  std::unique_lock lock(shared_->mutex);
+  if (shared_->state == State::encoding)
+    return failure(Code::wrong_state, "commands were not committed yet");
+  auto done = [this] { return shared_->announced; };
+  // A wait of more than a year is one for ever: chrono's clocks overflow far above that.
+  if (seconds < 0 || seconds > 3e7)
+    shared_->changed.wait(lock, done);
+  else if (!shared_->changed.wait_for(lock, std::chrono::duration<double>(seconds), done))
+    return failure(Code::timeout, "commands have not completed after %g s", seconds);
+  return shared_->status;
+}
+
+}  // namespace mfa::host

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// A Metal device with what this library keeps for it: its queue, pipelines and kernels.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/object.h"
+#include "host/status.h"
+
+namespace mfa::host {
+
+class Library;
+class PipelineCache;
+
+enum class Backend { metal = 1, cpu = 2, reference = 3 };
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  /// All devices, listed once; the first is the default.
+  static const std::vector<std::shared_ptr<Device>>& all();
+  /// By name; null or "default" is the first.
+  static Outcome<std::shared_ptr<Device>> open(const char* name);
+
+  Device(Object metal, unsigned index);
+  ~Device();
+
+  Object metal;
+  Object queue;
+  std::string name, description;
+  Backend backend = Backend::metal;
+  uint32_t simd_width = 32, max_threads = 1024, workers = 0;
+  uint64_t max_threadgroup_memory = 0, max_buffer_length = 0, page_size = 0;
+  bool unified_memory = true;
+
+  /// Pipelines of this product's kernels.
+  PipelineCache& pipelines() { return *pipelines_; }
+  /// The library embedded at build time, opened on first use.
+  Outcome<std::shared_ptr<Library>> default_library();
+
+ private:
+  std::unique_ptr<PipelineCache> pipelines_;
+  struct Default;
+  std::unique_ptr<Default> default_;
+};
+
+}  // namespace mfa::host

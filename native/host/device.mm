@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Metal's list of devices -> ours, with names and limits.
+#include "host/device.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+
+#include "host/embedded.h"
+#include "host/library.h"
+#include "host/metal_objects.h"
+#include "host/pipelines.h"
+
+namespace mfa::host {
+
+struct Device::Default {
+  std::mutex mutex;
+  std::shared_ptr<Library> library;
+};
+
+Device::Device(Object object, unsigned index)
+    : metal(std::move(object)), default_(std::make_unique<Default>()) {
+  id<MTLDevice> device = as<id<MTLDevice>>(metal);
+  queue = adopt([device newCommandQueue]);
+  description = text([device name]);
+  if ([device respondsToSelector:@selector(mfaDeviceName)]) {
+    id<MFADeviceExtras> extras = (id<MFADeviceExtras>)device;
+    name = text([extras mfaDeviceName]);
+    backend = name == "reference" ? Backend::reference : Backend::cpu;
+    workers = (uint32_t)[extras mfaWorkers];
+  } else {
+    name = "metal:" + std::to_string(index);
+  }
+  max_threads = (uint32_t)[device maxThreadsPerThreadgroup].width;
+  max_threadgroup_memory = [device maxThreadgroupMemoryLength];
+  max_buffer_length = [device maxBufferLength];
+  page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+  unified_memory = [device hasUnifiedMemory];
+  pipelines_ = std::make_unique<PipelineCache>(*this);
+}
+
+Device::~Device() = default;
+
+const std::vector<std::shared_ptr<Device>>& Device::all() {
+  // Never destroyed: handles and completion callbacks may outlive static destructors.
+  static const auto* devices = [] {
+    auto* list = new std::vector<std::shared_ptr<Device>>;
+    @autoreleasepool {
+      NSArray* found = MTLCopyAllDevices();
+      for (NSUInteger i = 0; i < [found count]; ++i)
+        list->push_back(std::make_shared<Device>(Object::retain((void*)[found objectAtIndex:i]),
+                                                 (unsigned)i));
+      [found release];
+    }
+    return list;
+  }();
+  return *devices;
+}
+
+Outcome<std::shared_ptr<Device>> Device::open(const char* name) {
+  const auto& devices = all();
+  std::string names;
+  for (const auto& device : devices) {
+    if (name == nullptr || strcmp(name, "default") == 0 || device->name == name) return device;
+    names += (names.empty() ? "" : ", ") + device->name;
+  }
+  return failure(Code::not_found, "there is no device \"%s\", only: %s", name ? name : "default",
+                 names.empty() ? "none" : names.c_str());
+}
+
+Outcome<std::shared_ptr<Library>> Device::default_library() {
+  std::lock_guard lock(default_->mutex);
+  if (!default_->library) {
+    auto library =
+        Library::from_bytes(shared_from_this(), mfa_embedded_metallib,
+                              (size_t)(mfa_embedded_metallib_end - mfa_embedded_metallib));
+    if (!library.ok()) return library;
+    default_->library = *library;
+  }
+  return default_->library;
+}
+
+}  // namespace mfa::host

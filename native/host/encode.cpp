@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Planned problems with their operands -> dispatches in a Commands.
+#include "host/encode.h"
+
+#include "host/pipelines.h"
+#include "host/plan.h"
+#include "shared.h"
+
+namespace mfa::host {
+
+namespace {
+
+/// The bindings of one dispatch; absent operands are left out.
+class Bindings {
+ public:
+  void add(uint32_t slot, const Operand &operand) {
+    if (operand) list_[count_++] = {Binding::Kind::buffer, slot, operand.buffer, operand.offset,
+                                    nullptr, 0};
+  }
+  void add(uint32_t slot, const std::string &bytes) {
+    list_[count_++] = {Binding::Kind::bytes, slot, nullptr, 0, bytes.data(), bytes.size()};
+  }
+  void add_threadgroup(uint32_t slot, uint64_t length) {
+    if (length) list_[count_++] = {Binding::Kind::threadgroup, slot, nullptr, 0, nullptr, length};
+  }
+  const Binding *data() const { return list_; }
+  size_t size() const { return count_; }
+
+ private:
+  Binding list_[12];
+  size_t count_ = 0;
+};
+
+struct Compiled {
+  Plan plan;
+  void *pipelines[2];
+};
+
+/// Plans and compiles first, so that a failure leaves the commands as they were.
+template <class Problem>
+Outcome<Compiled> compile(Commands &commands, const Problem &problem) {
+  auto open = commands.encoder();
+  if (!open.ok()) return open.status();
+  auto planned = plan(*commands.device(), problem);
+  if (!planned.ok()) return planned.status();
+  Compiled compiled = {std::move(*planned), {}};
+  for (size_t i = 0; i < compiled.plan.steps.size(); ++i) {
+    auto pipeline = commands.device()->pipelines().get(compiled.plan.steps[i].kernel);
+    if (!pipeline.ok()) return pipeline.status();
+    compiled.pipelines[i] = *pipeline;
+  }
+  return compiled;
+}
+
+void dispatch(Commands &commands, const Step &step, void *pipeline, Bindings &bindings) {
+  bindings.add(MFA_SLOT_PARAMETERS, step.parameters);
+  bindings.add_threadgroup(MFA_SLOT_TILES, step.threadgroup_memory);
+  Grid grid;
+  for (int i = 0; i < 3; ++i) grid.size[i] = step.grid[i];
+  grid.threads_per_threadgroup[0] = step.threads;
+  commands.dispatch(pipeline, bindings.data(), bindings.size(), grid);
+}
+
+}  // namespace
+
+Status encode(Commands &commands, const Gemm &problem, const GemmOperands &operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  for (const Step &step : compiled->plan.steps) {
+    Bindings bindings;
+    bindings.add(MFA_SLOT_A, operands.a ? operands.a : operands.c);  // K = 0: bound but not read
+    bindings.add(MFA_SLOT_B, operands.b ? operands.b : operands.c);
+    bindings.add(MFA_SLOT_C, operands.c);
+    bindings.add(MFA_SLOT_BIAS, operands.bias);
+    dispatch(commands, step, compiled->pipelines[0], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
+Status encode(Commands &commands, const Attention &problem, const AttentionOperands &operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  const Plan &plan = compiled->plan;
+  Operand workspace;
+  if (plan.workspace) {
+    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    if (!buffer.ok()) return buffer.status();
+    workspace.buffer = *buffer;
+  }
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    Bindings bindings;
+    bool forward = i + 1 == plan.steps.size();
+    if (forward) {
+      bindings.add(MFA_SLOT_Q, operands.q);
+      bindings.add(MFA_SLOT_K, operands.k ? operands.k : operands.o);  // C = 0: bound but not read
+      bindings.add(MFA_SLOT_V, operands.v ? operands.v : operands.o);
+      bindings.add(MFA_SLOT_O, operands.o);
+      bindings.add(MFA_SLOT_LSE, operands.lse);
+    }
+    bindings.add(MFA_SLOT_MASK, operands.mask);
+    bindings.add(MFA_SLOT_BLOCK_MASK, workspace);
+    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
+Status encode(Commands &commands, const Cast &problem, const CastOperands &operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  for (const Step &step : compiled->plan.steps) {
+    Bindings bindings;
+    bindings.add(MFA_SLOT_INPUT, operands.source);
+    bindings.add(MFA_SLOT_OUTPUT, operands.destination);
+    dispatch(commands, step, compiled->pipelines[0], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
+}  // namespace mfa::host

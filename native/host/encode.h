@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Planned problems with their operands -> dispatches in a Commands.
+#pragma once
+
+#include "host/commands.h"
+#include "host/problem.h"
+
+namespace mfa::host {
+
+Status encode(Commands &commands, const Gemm &problem, const GemmOperands &operands);
+Status encode(Commands &commands, const Attention &problem, const AttentionOperands &operands);
+Status encode(Commands &commands, const Cast &problem, const CastOperands &operands);
+
+}  // namespace mfa::host

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Problem -> the kernels it takes, with tiles, grid and parameter block. Compiles and encodes nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/kernel.h"
+#include "host/problem.h"
+
+namespace mfa::host {
+
+/// One dispatch: everything but the buffers.
+struct Step {
+  KernelDescriptor kernel;
+  std::string parameters;  // bytes for MFA_SLOT_PARAMETERS
+  uint64_t grid[3];        // threadgroups; a 0 means that nothing is to do
+  uint32_t threads;        // per threadgroup
+  uint64_t threadgroup_memory;
+};
+
+struct Plan {
+  std::vector<Step> steps;  // empty: nothing to do
+  uint32_t tile[3] = {0, 0, 0};
+  uint64_t workspace = 0;  // bytes of block summaries
+  const char *reason = "nothing to compute";
+};
+
+Outcome<Plan> plan(const Device &device, const Gemm &problem);
+Outcome<Plan> plan(const Device &device, const Attention &problem);
+Outcome<Plan> plan(const Device &device, const Cast &problem);
+
+}  // namespace mfa::host

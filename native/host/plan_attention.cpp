@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Attention -> a summary of the mask's blocks where that pays, then the forward pass.
+#include <algorithm>
+#include <cinttypes>
+
+#include "host/plan.h"
+#include "host/tuning.h"
+#include "shared.h"
+
+namespace mfa::host {
+
+namespace {
+
+/// MFA 1.0's orientation flags: is the sequence, not the head dimension, contiguous?
+bool sequence_contiguous(const Strides &strides) { return strides.column != 1; }
+
+mfa_strides kernel_strides(const Strides &strides) {
+  return {strides.batch, strides.head,
+          sequence_contiguous(strides) ? strides.column : strides.row};
+}
+
+/// How the mask is shared decides how many summaries there are.
+struct Summaries {
+  uint64_t batches, heads, rows, columns;
+  uint64_t bytes() const { return batches * heads * rows * columns; }
+};
+
+Summaries summaries(const Attention &problem, const AttentionTile &tile) {
+  uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
+  return {problem.mask.batch ? problem.B : 1, problem.mask.head ? problem.H : 1,
+          round_up(problem.R, R_group) / R_group, round_up(problem.C, tile.C_simd) / tile.C_simd};
+}
+
+KernelDescriptor kernel_of(const Attention &problem, const AttentionTile &tile, bool sparse,
+                           bool generate) {
+  KernelDescriptor kernel("attention");
+  kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
+  kernel.set("generate_block_mask", MFA_CONSTANT_GENERATE_BLOCK_MASK, generate);
+  kernel.set("R_simd", MFA_CONSTANT_R_SIMD, tile.R_simd);
+  kernel.set("C_simd", MFA_CONSTANT_C_SIMD, tile.C_simd);
+  kernel.set("R_splits", MFA_CONSTANT_R_SPLITS, tile.R_splits);
+  kernel.set("mask_kind", MFA_CONSTANT_MASK_KIND, problem.mask_kind);
+  if (problem.mask_kind == MFA_MASK_ADDITIVE)
+    kernel.set("mask_type", MFA_CONSTANT_MASK_TYPE, problem.mask_type);
+  kernel.set("D", MFA_CONSTANT_D, (uint32_t)problem.D);
+  kernel.set("D_V", MFA_CONSTANT_D_V, (uint32_t)problem.Dv);
+  if (generate) return kernel;
+  kernel.set("data_type", MFA_CONSTANT_DATA_TYPE, problem.type);
+  kernel.set("Q_trans", MFA_CONSTANT_Q_TRANS, sequence_contiguous(problem.q));
+  // As in MFA 1.0, K_trans names the usual layout, whose rows are contiguous.
+  kernel.set("K_trans", MFA_CONSTANT_K_TRANS, !sequence_contiguous(problem.k));
+  kernel.set("V_trans", MFA_CONSTANT_V_TRANS, sequence_contiguous(problem.v));
+  kernel.set("O_trans", MFA_CONSTANT_O_TRANS, sequence_contiguous(problem.o));
+  kernel.set("causal", MFA_CONSTANT_CAUSAL, problem.causal);
+  kernel.set("block_sparse", MFA_CONSTANT_BLOCK_SPARSE, sparse);
+  kernel.set("write_lse", MFA_CONSTANT_WRITE_LSE, problem.lse);
+  kernel.set("staged", MFA_CONSTANT_STAGED, tile.staged);
+  return kernel;
+}
+
+mfa_attention_parameters parameters_of(const Attention &problem, const Summaries &blocks) {
+  mfa_attention_parameters parameters = {};
+  parameters.R = (uint32_t)problem.R;
+  parameters.C = (uint32_t)problem.C;
+  parameters.D = (uint32_t)problem.D;
+  parameters.D_V = (uint32_t)problem.Dv;
+  parameters.H_ratio = (uint32_t)(problem.H / problem.Hkv);
+  parameters.scale = problem.scale;
+  parameters.mask_heads = (uint32_t)blocks.heads;
+  parameters.Q = kernel_strides(problem.q);
+  parameters.K = kernel_strides(problem.k);
+  parameters.V = kernel_strides(problem.v);
+  parameters.O = kernel_strides(problem.o);
+  parameters.mask = {problem.mask.batch, problem.mask.head, problem.mask.row};
+  uint64_t one = blocks.rows * blocks.columns;
+  parameters.block_mask = {blocks.batches > 1 ? one * blocks.heads : 0, blocks.heads > 1 ? one : 0,
+                           blocks.columns};
+  parameters.lse_batch = problem.lse_batch;
+  parameters.lse_head = problem.lse_head;
+  return parameters;
+}
+
+Status too_large(const char *what, uint64_t size, uint64_t limit) {
+  return failure(Code::unsupported, "%s is %" PRIu64 ", at most %" PRIu64 " is possible", what,
+                 size, limit);
+}
+
+}  // namespace
+
+Outcome<Plan> plan(const Device &device, const Attention &problem) {
+  if (problem.R > INT32_MAX) return too_large("R", problem.R, INT32_MAX);
+  if (problem.C > INT32_MAX) return too_large("C", problem.C, INT32_MAX);
+  if (problem.B > INT32_MAX) return too_large("B", problem.B, INT32_MAX);
+  if (problem.H > INT32_MAX) return too_large("H", problem.H, INT32_MAX);
+  if (problem.D > UINT16_MAX - 7) return too_large("D", problem.D, UINT16_MAX - 7);
+  if (problem.Dv > UINT16_MAX - 7) return too_large("Dv", problem.Dv, UINT16_MAX - 7);
+  Plan plan;
+  if (problem.R == 0) return plan;
+
+  const AttentionTile *tile = attention_tile(device, problem);
+  if (!tile)
+    return failure(Code::unsupported,
+                   "heads of D = %" PRIu64 " and Dv = %" PRIu64
+                   " need more threadgroup memory than the %" PRIu64 " bytes of device \"%s\"",
+                   problem.D, problem.Dv, device.max_threadgroup_memory, device.name.c_str());
+
+  Summaries blocks = summaries(problem, *tile);
+  bool sparse = problem.mask_kind != MFA_MASK_NONE && blocks.columns >= min_blocks_to_summarize;
+  mfa_attention_parameters parameters = parameters_of(problem, blocks);
+  std::string bytes(reinterpret_cast<const char *>(&parameters), sizeof parameters);
+  uint32_t threads = uint32_t(MFA_SIMDGROUP_SIZE) * tile->R_splits;
+
+  plan.reason = tile->reason;
+  plan.tile[0] = uint32_t(tile->R_simd) * tile->R_splits;
+  plan.tile[1] = tile->C_simd;
+  plan.tile[2] = (uint32_t)round_up(std::max(problem.D, problem.Dv), 8);
+  if (sparse) {
+    plan.workspace = blocks.bytes();
+    plan.steps.push_back({kernel_of(problem, *tile, false, true),
+                          bytes,
+                          {blocks.rows, blocks.columns, blocks.batches * blocks.heads},
+                          threads,
+                          round_up(uint64_t(4) * tile->R_splits, 16)});
+  }
+  plan.steps.push_back({kernel_of(problem, *tile, sparse, false),
+                        bytes,
+                        {blocks.rows, problem.H, problem.B},
+                        threads,
+                        attention_memory(*tile, problem)});
+  return plan;
+}
+
+}  // namespace mfa::host

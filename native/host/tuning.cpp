@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Device and problem -> a row of the tuning tables.
+#include "host/tuning.h"
+
+#include <algorithm>
+
+#include "shared.h"
+
+namespace mfa::host {
+
+namespace {
+
+constexpr uint64_t any = UINT64_MAX;
+constexpr uint32_t F32 = MFA_TYPE_FLOAT;
+
+// CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float, so
+// that the multiplication reads them as they are; results are staged, so that C is written by rows.
+// Few elements: smaller blocks, so that every worker gets some.
+// GPU: the published tiles of Metal FlashAttention 1.0, four simdgroups.
+constexpr GemmTile gemm_tiles[] = {
+    // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
+    {false, 0, 8, any, any, any, 8, 64, 64, 1, 1, 0, 0, true, true, "at most 8 rows"},
+    {false, 0, 16, any, any, any, 16, 64, 64, 1, 1, 0, 0, true, true, "at most 16 rows"},
+    {false, 0, any, 8, any, any, 64, 8, 64, 1, 1, 0, 0, true, true, "at most 8 columns"},
+    {false, 0, any, 16, any, any, 64, 16, 64, 1, 1, 0, 0, true, true, "at most 16 columns"},
+    {false, 0, 32, any, any, any, 32, 64, 64, 1, 1, 0, 0, true, true, "at most 32 rows"},
+    {false, 0, any, 32, any, any, 64, 32, 64, 1, 1, 0, 0, true, true, "at most 32 columns"},
+    {false, 0, any, any, 32, any, 64, 64, 32, 1, 1, 0, 0, true, true, "K is at most 32"},
+    {false, 0, any, any, any, 65536, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
+    {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 0, true, true, "large matrices"},
+
+    {true, 0, 8, any, any, any, 8, 32, 32, 1, 4, 0, 0, false, false, "at most 8 rows"},
+    {true, 0, any, any, any, 1000000, 16, 16, 32, 2, 2, 0, 0, false, false, "few elements"},
+    {true, F32, any, any, any, any, 24, 24, 24, 2, 2, 0, 0, false, false, "large FP32 matrices"},
+    {true, 0, any, any, any, any, 24, 24, 32, 2, 2, 0, 0, false, false, "large 16-bit matrices"},
+};
+
+// CPU: scores and output stay in threadgroup memory; the more rows, the less often K and V are read.
+// GPU: the published tiles without the widest ones; scores and output stay in registers.
+constexpr AttentionTile attention_tiles[] = {
+    // gpu    type max_R max_D   R   C  splits staged
+    {false, 0, 8, any, 8, 64, 1, true, "at most 8 queries"},
+    {false, 0, 16, any, 16, 64, 1, true, "at most 16 queries"},
+    {false, 0, 32, any, 32, 64, 1, true, "at most 32 queries"},
+    {false, 0, any, any, 64, 64, 1, true, "many queries"},
+    {false, 0, any, any, 32, 32, 1, true, "large heads"},
+    {false, 0, any, any, 16, 16, 1, true, "very large heads"},
+    {false, 0, any, any, 8, 8, 1, true, "the largest heads"},
+
+    {true, F32, any, 224, 8, 32, 4, false, "FP32"},
+    {true, 0, any, 16, 8, 64, 8, false, "heads of at most 16"},
+    {true, 0, any, 96, 8, 64, 4, false, "heads of at most 96"},
+    {true, 0, any, 304, 8, 32, 4, false, "heads of at most 304"},
+    {true, 0, any, 512, 8, 8, 1, false, "large heads"},
+};
+
+bool is_gpu(const Device &device) { return device.backend == Backend::metal; }
+
+}  // namespace
+
+uint32_t type_size(uint32_t type) { return type == MFA_TYPE_FLOAT ? 4 : 2; }
+
+uint64_t round_up(uint64_t value, uint64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+uint64_t gemm_memory(const GemmTile &tile, uint32_t type) {
+  return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
+                                    tile.K_simd, tile.A_padding, tile.B_padding,
+                                    tile.tile_float ? 4u : type_size(type), tile.staged);
+}
+
+uint64_t attention_memory(const AttentionTile &tile, const Attention &problem) {
+  uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
+  uint64_t D = round_up(problem.D, 8), Dv = round_up(problem.Dv, 8), widest = std::max(D, Dv);
+  if (tile.staged) return (tile.C_simd * widest + (D + tile.C_simd + Dv) * R_group) * sizeof(float);
+  return std::max(R_group * D, tile.C_simd * widest) * type_size(problem.type);
+}
+
+const GemmTile *gemm_tile(const Device &device, const Gemm &problem) {
+  // The sizes fit 32 bits each; more batches than that are as good as "any".
+  uint64_t elements = problem.M * problem.N;
+  elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
+  for (const GemmTile &tile : gemm_tiles) {
+    if (tile.gpu != is_gpu(device)) continue;
+    if (tile.type != 0 && tile.type != problem.type) continue;
+    if (problem.M > tile.max_M || problem.N > tile.max_N || problem.K > tile.max_K) continue;
+    if (elements > tile.max_elements) continue;
+    return &tile;
+  }
+  return nullptr;
+}
+
+const AttentionTile *attention_tile(const Device &device, const Attention &problem) {
+  for (const AttentionTile &tile : attention_tiles) {
+    if (tile.gpu != is_gpu(device)) continue;
+    if (tile.type != 0 && tile.type != problem.type) continue;
+    if (problem.R > tile.max_R || std::max(problem.D, problem.Dv) > tile.max_D) continue;
+    if (attention_memory(tile, problem) > device.max_threadgroup_memory) continue;
+    return &tile;
+  }
+  return nullptr;
+}
+
+}  // namespace mfa::host

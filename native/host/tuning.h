@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Which tiles a kernel gets, by device and problem.
+#pragma once
+
+#include <cstdint>
+
+#include "host/device.h"
+#include "host/problem.h"
+
+namespace mfa::host {
+
+/// Columns of the GEMM table. The first row whose preconditions hold is taken.
+struct GemmTile {
+  // Preconditions.
+  bool gpu;             // an Apple GPU, else a CPU device
+  uint32_t type;        // MTLDataType, 0: any
+  uint64_t max_M, max_N, max_K, max_elements;  // M * N * batch
+  // What is set.
+  uint16_t M_simd, N_simd, K_simd, M_splits, N_splits;
+  uint16_t A_padding, B_padding;
+  bool tile_float, staged;
+  const char *reason;
+};
+
+/// Columns of the attention table. The first row that holds and fits the device's threadgroup
+/// memory is taken.
+struct AttentionTile {
+  // Preconditions.
+  bool gpu;
+  uint32_t type;
+  uint64_t max_R, max_D;  // of D and Dv the larger
+  // What is set.
+  uint16_t R_simd, C_simd, R_splits;
+  bool staged;
+  const char *reason;
+};
+
+/// Null if no row holds.
+const GemmTile *gemm_tile(const Device &device, const Gemm &problem);
+const AttentionTile *attention_tile(const Device &device, const Attention &problem);
+
+/// Threadgroup memory in bytes.
+uint64_t gemm_memory(const GemmTile &tile, uint32_t type);
+uint64_t attention_memory(const AttentionTile &tile, const Attention &problem);
+
+uint32_t type_size(uint32_t type);
+uint64_t round_up(uint64_t value, uint64_t multiple);
+
+/// A mask is summarised block by block first if a row of it has at least this many blocks.
+constexpr uint64_t min_blocks_to_summarize = 4;
+
+}  // namespace mfa::host

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/* The C ABI of libmfa: matrix products, attention and any compute kernel, on Apple GPUs and CPUs.
+ */
+#ifndef MFA_H
+#define MFA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/*
+ * Rules that hold everywhere
+ *
+ * Status    Every call returns an mfa_status. When it is not MFA_OK, mfa_last_error() gives the
+ *           message: the function, the offending value, what was expected. Nothing is printed and
+ *           nothing aborts. A call that fails has no effect and leaves its outputs untouched.
+ * Handles   Reference counted. A function that hands one out gives the caller one reference, to be
+ *           given up with the type's _release. Operations keep what they use alive until they have
+ *           run. A handle that was released, or that is of another type, is recognised and refused.
+ * Structs   Begin with `size`: sizeof the struct as the caller was compiled. A field that is zero
+ *           takes its default, so `mfa_gemm_desc d = MFA_GEMM_DESC_INIT;` is where to start.
+ *           Structs that are filled in by a call need their `size` set too.
+ * Strings   UTF-8. Those handed out belong to the library; each function says how long they live.
+ * Threads   Everything may be called from any thread at any time. One mfa_commands is filled by one
+ *           thread at a time.
+ * Numbers   Sizes, strides and leading dimensions count elements; offsets and lengths count bytes.
+ */
+
+/* ---- cdef begin: from here to "cdef end" no preprocessor and nothing but plain C ---- */
+
+/* Handles. */
+typedef struct mfa_device_handle* mfa_device;
+typedef struct mfa_buffer_handle* mfa_buffer;
+typedef struct mfa_library_handle* mfa_library;
+typedef struct mfa_pipeline_handle* mfa_pipeline;
+typedef struct mfa_commands_handle* mfa_commands;
+
+typedef enum mfa_status {
+  MFA_OK = 0,
+  MFA_ERROR_INVALID_ARGUMENT = 1, /* NULL, a released handle, a size or stride that cannot be */
+  MFA_ERROR_INVALID_TYPE = 2,     /* a data type that does not fit */
+  MFA_ERROR_OUT_OF_BOUNDS = 3,    /* a buffer is too small for what is described */
+  MFA_ERROR_OVERLAP = 4,          /* an output overlaps an input, or itself */
+  MFA_ERROR_READ_ONLY = 5,        /* an output lies in memory wrapped as read-only */
+  MFA_ERROR_WRONG_STATE = 6,      /* e.g. encoding into commands that were committed */
+  MFA_ERROR_NOT_FOUND = 7,        /* no such device, file, function or constant */
+  MFA_ERROR_UNSUPPORTED = 8,      /* understood, but not possible on this device */
+  MFA_ERROR_OUT_OF_MEMORY = 9,
+  MFA_ERROR_CORRUPT = 10,   /* bytes that are not a metallib */
+  MFA_ERROR_COMPILE = 11,   /* source or kernel that does not compile */
+  MFA_ERROR_EXECUTION = 12, /* failed while it ran */
+  MFA_TIMEOUT = 13,         /* not finished yet: mfa_commands_wait */
+  MFA_ERROR_INTERNAL = 14   /* a fault of the library */
+} mfa_status;
+
+/* Message of the last call of this thread that failed; "" if none has. Valid until this thread's
+ * next call that fails. */
+const char* mfa_last_error(void);
+/* "MFA_OK", "MFA_ERROR_OVERLAP", ...; "unknown status" for any other number. Static. */
+const char* mfa_status_name(mfa_status status);
+/* "0.1.0". Static. */
+const char* mfa_version(void);
+
+/* Data types, with the numbers of Metal's MTLDataType. The vector types between them
+ * (MFA_TYPE_FLOAT
+ * + 1 is float2, + 3 is float4) are used by function constants and reflection. */
+typedef enum mfa_type {
+  MFA_TYPE_NONE = 0,
+  MFA_TYPE_STRUCT = 1,
+  MFA_TYPE_FLOAT = 3,
+  MFA_TYPE_HALF = 16,
+  MFA_TYPE_INT = 29,
+  MFA_TYPE_UINT = 33,
+  MFA_TYPE_SHORT = 37,
+  MFA_TYPE_USHORT = 41,
+  MFA_TYPE_CHAR = 45,
+  MFA_TYPE_UCHAR = 49,
+  MFA_TYPE_BOOL = 53,
+  MFA_TYPE_POINTER = 60,
+  MFA_TYPE_LONG = 81,
+  MFA_TYPE_ULONG = 85,
+  MFA_TYPE_BFLOAT = 121
+} mfa_type;
+
+/* A stride of this value repeats the same elements along a dimension. */
+enum { MFA_BROADCAST = -1 };
+
+/* Called once when something ends. `status` and `message` are what mfa_commands_wait would have
+ * given; `message` is "" for MFA_OK and valid during the call. Runs on a thread of the library,
+ * which waits for it: do not call mfa_commands_wait or a blocking operation from it. */
+typedef void (*mfa_completion)(void* context, mfa_status status, const char* message);
+
+/* ---------------------------------------------------------------- devices ---------------- */
+
+typedef enum mfa_backend {
+  MFA_BACKEND_METAL = 1, /* an Apple GPU, through Metal.framework */
+  MFA_BACKEND_CPU = 2,   /* the cores of this machine, 32 lanes at once */
+  MFA_BACKEND_REFERENCE =
+      3 /* the same, one lane at a time: slow, what the other is tested against */
+} mfa_backend;
+
+typedef struct mfa_device_info {
+  size_t size;
+  const char* name;        /* as mfa_device_open takes it: "cpu", "reference", "metal:0". Static. */
+  const char* description; /* "AMD EPYC ...", "Apple M2 Max". Static. */
+  mfa_backend backend;
+  uint32_t simd_width; /* threads in a simdgroup */
+  uint32_t max_threads_per_threadgroup;
+  uint32_t workers; /* CPU threads that run threadgroups; 0 on a GPU */
+  uint64_t max_threadgroup_memory;
+  uint64_t max_buffer_length;
+  uint64_t page_size;  /* memory aligned to it is never copied by mfa_buffer_wrap */
+  bool unified_memory; /* buffer contents are what the device works on */
+} mfa_device_info;
+
+/* Devices are listed once per process; the order does not change. */
+mfa_status mfa_device_count(size_t* count);
+mfa_status mfa_device_at(size_t index, mfa_device* device);
+/* By name, as in mfa_device_info. NULL and "default": the first one. */
+mfa_status mfa_device_open(const char* name, mfa_device* device);
+mfa_status mfa_device_get_info(mfa_device device, mfa_device_info* info);
+/* The id<MTLDevice>, not retained. */
+mfa_status mfa_device_metal(mfa_device device, void** metal);
+mfa_status mfa_device_retain(mfa_device device);
+mfa_status mfa_device_release(mfa_device device); /* NULL is fine, here and in every _release */
+
+/* ---------------------------------------------------------------- buffers ---------------- */
+
+typedef enum mfa_storage {
+  MFA_STORAGE_DEFAULT = 0, /* shared */
+  MFA_STORAGE_SHARED = 1,  /* one memory for caller and device */
+  MFA_STORAGE_PRIVATE = 2  /* the device's own: no contents */
+} mfa_storage;
+
+enum {
+  MFA_WRAP_READ_ONLY = 1 /* operations that would write to the buffer are refused */
+};
+
+/* Called when a wrapped buffer is gone for good and its memory no longer used. */
+typedef void (*mfa_deallocator)(void* context, void* memory, size_t length);
+
+typedef struct mfa_buffer_info {
+  size_t size;
+  void* contents; /* NULL in private storage */
+  uint64_t length;
+  mfa_storage storage;
+  bool is_copy; /* see mfa_buffer_wrap */
+  bool read_only;
+} mfa_buffer_info;
+
+/* `length` bytes of zeros, page aligned. A length of 0 is allowed. */
+mfa_status mfa_buffer_new(mfa_device device, size_t length, mfa_storage storage,
+                          mfa_buffer* buffer);
+/* A buffer over the caller's memory. CPU devices never copy, whatever the alignment. A Metal device
+ * takes the pages around it; where it cannot, the buffer holds a copy made now, `is_copy` says so,
+ * and results are found in its contents, not in `memory`. The memory must stay until `deallocate`
+ * (may be NULL) is called. `flags`: MFA_WRAP_*. */
+mfa_status mfa_buffer_wrap(mfa_device device, void* memory, size_t length, uint32_t flags,
+                           mfa_deallocator deallocate, void* context, mfa_buffer* buffer);
+/* A buffer around an id<MTLBuffer> of the same device, which is retained. */
+mfa_status mfa_buffer_wrap_metal(mfa_device device, void* metal, mfa_buffer* buffer);
+mfa_status mfa_buffer_get_info(mfa_buffer buffer, mfa_buffer_info* info);
+mfa_status mfa_buffer_contents(mfa_buffer buffer, void** contents);
+mfa_status mfa_buffer_length(mfa_buffer buffer, uint64_t* length);
+/* The id<MTLBuffer>, not retained. */
+mfa_status mfa_buffer_metal(mfa_buffer buffer, void** metal);
+mfa_status mfa_buffer_retain(mfa_buffer buffer);
+mfa_status mfa_buffer_release(mfa_buffer buffer);
+
+/* Where a matrix or tensor begins: `offset` bytes into `buffer`, a multiple of the element size.
+ * A NULL buffer stands for an operand that is absent. */
+typedef struct mfa_operand {
+  mfa_buffer buffer;
+  uint64_t offset;
+} mfa_operand;
+
+/* ---------------------------------------------------------------- commands --------------- */
+
+/* One command buffer with one compute encoder: operations run in the order they were encoded, each
+ * seeing the results of those before. Operations take NULL instead and then encode, commit and wait
+ * by themselves. */
+typedef enum mfa_commands_state {
+  MFA_COMMANDS_ENCODING = 1,
+  MFA_COMMANDS_COMMITTED = 2, /* waiting or running */
+  MFA_COMMANDS_COMPLETED = 3,
+  MFA_COMMANDS_FAILED = 4
+} mfa_commands_state;
+
+typedef struct mfa_commands_info {
+  size_t size;
+  mfa_commands_state state;
+  uint32_t operations;   /* encoded so far */
+  double gpu_start_time; /* seconds on the device's clock, the CPU's own for CPU devices; */
+  double gpu_end_time;   /* both 0 until the commands have completed */
+  const char* error;     /* "" unless failed; valid as long as the commands */
+} mfa_commands_info;
+
+/* Begins commands in the device's queue. */
+mfa_status mfa_commands_begin(mfa_device device, mfa_commands* commands);
+/* Commands over the caller's id<MTLComputeCommandEncoder> of this device, which is retained. The
+ * caller ends the encoding and commits; mfa_commands_commit, _wait and _on_completed are refused.
+ */
+mfa_status mfa_commands_wrap(mfa_device device, void* encoder, mfa_commands* commands);
+/* Names the command buffer for Metal's tools. Before the commit. */
+mfa_status mfa_commands_set_label(mfa_commands commands, const char* label);
+/* Adds a function to call on completion. Before the commit; several may be added. */
+mfa_status mfa_commands_on_completed(mfa_commands commands, mfa_completion callback, void* context);
+/* Ends the encoding and hands the commands to the device. Returns at once. */
+mfa_status mfa_commands_commit(mfa_commands commands);
+/* Waits until the commands have run. `seconds` < 0: as long as it takes; 0: does not wait.
+ * MFA_TIMEOUT if they have not; MFA_ERROR_EXECUTION if they failed; MFA_ERROR_WRONG_STATE before a
+ * commit. */
+mfa_status mfa_commands_wait(mfa_commands commands, double seconds);
+mfa_status mfa_commands_get_info(mfa_commands commands, mfa_commands_info* info);
+/* The id<MTLComputeCommandEncoder>, not retained, for encoding by other means between operations.
+ * Before the commit. */
+mfa_status mfa_commands_metal(mfa_commands commands, void** encoder);
+mfa_status mfa_commands_retain(mfa_commands commands);
+/* Commands that were never committed are dropped. Committed ones run to their end. */
+mfa_status mfa_commands_release(mfa_commands commands);
+
+/* ---------------------------------------------------------------- matrix products -------- */
+
+typedef enum mfa_activation {
+  MFA_ACTIVATION_NONE = 0,
+  MFA_ACTIVATION_RELU = 1,
+  MFA_ACTIVATION_GELU = 2,      /* x * Phi(x) */
+  MFA_ACTIVATION_GELU_TANH = 3, /* the approximation with tanh */
+  MFA_ACTIVATION_SILU = 4
+} mfa_activation;
+
+typedef enum mfa_bias {
+  MFA_BIAS_PER_COLUMN = 0, /* N values, one added to each column of C */
+  MFA_BIAS_PER_ROW = 1     /* M values */
+} mfa_bias;
+
+/* C = activation(alpha * op(A) * op(B) + beta * C + bias), row-major, accumulated in FP32. */
+typedef struct mfa_gemm_desc {
+  size_t size;
+  uint64_t M, N, K; /* op(A) is M x K, op(B) is K x N, C is M x N. Any may be 0 */
+  uint64_t lda;     /* from one stored row to the next; 0: K, or M if trans_a */
+  uint64_t ldb;     /* 0: N, or K if trans_b */
+  uint64_t ldc;     /* 0: N */
+  uint64_t batch;   /* how many products; 0: 1 */
+  int64_t stride_a; /* from one product's matrix to the next; 0: rows * ld; MFA_BROADCAST */
+  int64_t stride_b;
+  int64_t stride_c;    /* not MFA_BROADCAST */
+  int64_t stride_bias; /* 0 or MFA_BROADCAST: one bias for all */
+  float alpha;         /* used with has_alpha, else 1 */
+  float beta;          /* 0: what C held is not read */
+  mfa_activation activation;
+  mfa_bias bias; /* which way operands.bias goes, where there is one */
+  bool trans_a;  /* A is stored as K rows of M */
+  bool trans_b;  /* B is stored as N rows of K */
+  bool has_alpha;
+} mfa_gemm_desc;
+
+typedef struct mfa_gemm_operands {
+  size_t size;
+  mfa_operand a, b, c;
+  mfa_operand bias; /* may be absent */
+} mfa_gemm_operands;
+
+/* FP16, FP32 and BF16 operands. C may not overlap A, B or the bias. */
+mfa_status mfa_hgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands);
+mfa_status mfa_sgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands);
+mfa_status mfa_bgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands);
+
+/* ---------------------------------------------------------------- attention -------------- */
+
+typedef enum mfa_mask {
+  MFA_MASK_NONE = 0,
+  MFA_MASK_BOOLEAN = 1, /* one byte per element; not zero: attend */
+  MFA_MASK_ADDITIVE = 2 /* added to the scaled scores */
+} mfa_mask;
+
+typedef enum mfa_causal {
+  MFA_CAUSAL_NONE = 0,
+  MFA_CAUSAL_LOWER_RIGHT = 1, /* the last query sees every key: column <= row + C - R */
+  MFA_CAUSAL_UPPER_LEFT = 2   /* column <= row */
+} mfa_causal;
+
+typedef enum mfa_layout {
+  MFA_LAYOUT_BHND = 0, /* batch, head, row, column */
+  MFA_LAYOUT_BNHD = 1  /* batch, row, head, column */
+} mfa_layout;
+
+/* Strides in elements. Each one that is 0 is that of a tensor packed in the descriptor's layout,
+ * MFA_BROADCAST is allowed for inputs. One of row and column must be 1. */
+typedef struct mfa_tensor_strides {
+  int64_t batch, head, row, column;
+} mfa_tensor_strides;
+
+/* O = softmax(scale * Q * K^T + mask) * V. A row in which everything is masked gives O = 0 and
+ * LSE = -infinity. */
+typedef struct mfa_attention_desc {
+  size_t size;
+  uint64_t B;              /* batches; 0: 1 */
+  uint64_t H;              /* query heads; 0: 1 */
+  uint64_t Hkv;            /* heads of K and V, a divisor of H; 0: H */
+  uint64_t R;              /* queries */
+  uint64_t C;              /* keys; 0 is allowed and masks everything */
+  uint64_t D;              /* head dimension of Q and K */
+  uint64_t Dv;             /* head dimension of V and O; 0: D */
+  mfa_tensor_strides q;    /* B, H, R, D */
+  mfa_tensor_strides k;    /* B, Hkv, C, D */
+  mfa_tensor_strides v;    /* B, Hkv, C, Dv */
+  mfa_tensor_strides o;    /* B, H, R, Dv */
+  mfa_tensor_strides mask; /* B, H, R, C. 0 for batch and head: one mask for all. row 0: C.
+                            * column must be 1 or 0 */
+  int64_t lse_batch;       /* LSE is B, H, R with contiguous rows. 0: H * R */
+  int64_t lse_head;        /* 0: R */
+  float scale;             /* used with has_scale, else 1 / sqrt(D) */
+  mfa_type type;           /* of Q, K, V, O: HALF, BFLOAT or FLOAT; 0: HALF */
+  mfa_type mask_type;      /* of an additive mask: HALF, BFLOAT or FLOAT; 0: as `type` */
+  mfa_mask mask_kind;
+  mfa_causal causal;
+  mfa_layout layout; /* of strides that are 0 */
+  bool has_scale;
+} mfa_attention_desc;
+
+typedef struct mfa_attention_operands {
+  size_t size;
+  mfa_operand q, k, v, o;
+  mfa_operand mask; /* present if and only if mask_kind says so */
+  mfa_operand lse;  /* float, natural logarithm; absent: not computed */
+} mfa_attention_operands;
+
+mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,
+                         const mfa_attention_operands* operands);
+
+/* ---------------------------------------------------------------- casts ------------------ */
+
+/* Rows of `count` elements converted between HALF, BFLOAT and FLOAT, rounded to nearest even. */
+typedef struct mfa_cast_desc {
+  size_t size;
+  uint64_t count;         /* elements in a row */
+  uint64_t rows;          /* 0: 1 */
+  uint64_t source_stride; /* from one row to the next; 0: count */
+  uint64_t destination_stride;
+  mfa_type source_type; /* 0: HALF */
+  mfa_type destination_type;
+} mfa_cast_desc;
+
+typedef struct mfa_cast_operands {
+  size_t size;
+  mfa_operand source, destination;
+} mfa_cast_operands;
+
+mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
+                    const mfa_cast_operands* operands);
+
+/* ---------------------------------------------------------------- questions, preparation - */
+
+typedef enum mfa_operation {
+  MFA_OPERATION_HGEMM = 1,     /* mfa_gemm_desc */
+  MFA_OPERATION_SGEMM = 2,     /* mfa_gemm_desc */
+  MFA_OPERATION_BGEMM = 3,     /* mfa_gemm_desc */
+  MFA_OPERATION_ATTENTION = 4, /* mfa_attention_desc */
+  MFA_OPERATION_CAST = 5       /* mfa_cast_desc */
+} mfa_operation;
+
+/* A descriptor and which operation it belongs to, plus which optional operands there will be. */
+typedef struct mfa_problem {
+  size_t size;
+  const void* desc;
+  mfa_operation operation;
+  bool has_bias; /* GEMM */
+  bool has_lse;  /* attention */
+} mfa_problem;
+
+typedef struct mfa_explanation {
+  size_t size;
+  const char* kernel;  /* function in the metallib: "hgemm" */
+  const char* variant; /* every function constant that was set: "A_trans=0 M_simd=64 ..." */
+  const char* reason;  /* why these tiles were taken */
+  uint32_t tile[3];    /* GEMM: M, N, K per threadgroup; attention: R, C, D */
+  uint32_t threads_per_threadgroup;
+  uint64_t threadgroups[3];
+  uint64_t threadgroup_memory;
+  uint64_t workspace; /* bytes of device memory taken while the operation runs */
+  bool cached;        /* the pipeline is compiled already */
+} mfa_explanation;
+
+/* Compiles what `count` problems need, in parallel, so that the operations later start at once.
+ * Without a callback it returns when all are compiled; with one it returns at once and `callback`
+ * is called with the first error or MFA_OK. Descriptors are read before it returns. */
+mfa_status mfa_prepare(mfa_device device, const mfa_problem* problems, size_t count,
+                       mfa_completion callback, void* context);
+/* MFA_OK and *supported = true or false; `reason` (may be NULL) receives why not, or "", valid
+ * until this thread's next mfa_supported. A descriptor that is wrong in itself is an error instead.
+ */
+mfa_status mfa_supported(mfa_device device, const mfa_problem* problem, bool* supported,
+                         const char** reason);
+/* How a problem would be run. Compiles nothing. Strings are valid until this thread's next
+ * mfa_explain. */
+mfa_status mfa_explain(mfa_device device, const mfa_problem* problem, mfa_explanation* explanation);
+
+/* ---------------------------------------------------------------- any kernel ------------- */
+
+typedef enum mfa_argument_kind {
+  MFA_ARGUMENT_BUFFER = 0,
+  MFA_ARGUMENT_THREADGROUP = 1,
+  MFA_ARGUMENT_TEXTURE = 2,
+  MFA_ARGUMENT_SAMPLER = 3,
+  MFA_ARGUMENT_FUNCTION_TABLE = 24
+} mfa_argument_kind;
+
+typedef enum mfa_access {
+  MFA_ACCESS_READ = 0,
+  MFA_ACCESS_READ_WRITE = 1,
+  MFA_ACCESS_WRITE = 2
+} mfa_access;
+
+/* An argument that the caller binds. */
+typedef struct mfa_argument {
+  const char* name;
+  mfa_argument_kind kind;
+  uint32_t slot; /* n of [[buffer(n)]] or [[threadgroup(n)]] */
+  mfa_access access;
+  mfa_type type;      /* what a buffer's pointer points to; MFA_TYPE_STRUCT for structs */
+  uint64_t type_size; /* bytes, 0 if unknown */
+  uint64_t type_alignment;
+  bool used; /* false: the kernel never touches it */
+} mfa_argument;
+
+typedef struct mfa_function_constant {
+  const char* name;
+  uint32_t index;
+  mfa_type type;
+  bool required;
+} mfa_function_constant;
+
+/* Arrays and strings are valid as long as the library. */
+typedef struct mfa_function_info {
+  size_t size;
+  const char* name;
+  size_t argument_count;
+  const mfa_argument* arguments;
+  size_t constant_count;
+  const mfa_function_constant* constants;
+  bool is_kernel;     /* only kernels become pipelines */
+  bool has_arguments; /* false: Metal tells them only once constants are bound, see
+                       * mfa_pipeline_info */
+} mfa_function_info;
+
+typedef struct mfa_compile_options {
+  size_t size;
+  bool precise_math; /* default: fast math, as Metal's compiler */
+} mfa_compile_options;
+
+/* The library of this product's own kernels. */
+mfa_status mfa_library_default(mfa_device device, mfa_library* library);
+/* A metallib in memory, which is copied. */
+mfa_status mfa_library_open(mfa_device device, const void* bytes, size_t length,
+                            mfa_library* library);
+mfa_status mfa_library_open_file(mfa_device device, const char* path, mfa_library* library);
+/* Compiles Metal Shading Language. Compiler messages become the error message. `options` may be
+ * NULL. */
+mfa_status mfa_library_from_source(mfa_device device, const char* source,
+                                   const mfa_compile_options* options, mfa_library* library);
+mfa_status mfa_library_function_count(mfa_library library, size_t* count);
+/* Names in the library's order; valid as long as the library. */
+mfa_status mfa_library_function_name(mfa_library library, size_t index, const char** name);
+mfa_status mfa_library_function_info(mfa_library library, const char* function,
+                                     mfa_function_info* info);
+mfa_status mfa_library_retain(mfa_library library);
+mfa_status mfa_library_release(mfa_library library);
+
+/* The value of one function constant. */
+typedef struct mfa_constant_value {
+  const char* name; /* NULL: by index */
+  uint32_t index;
+  mfa_type type;     /* as the function declares it */
+  const void* value; /* of that type, copied */
+} mfa_constant_value;
+
+/* Arrays and strings are valid as long as the pipeline. */
+typedef struct mfa_pipeline_info {
+  size_t size;
+  const char* function;
+  uint32_t max_threads_per_threadgroup;
+  uint32_t simd_width;
+  uint64_t static_threadgroup_memory;
+  size_t argument_count;
+  const mfa_argument* arguments; /* those that are there with these constants */
+} mfa_pipeline_info;
+
+mfa_status mfa_pipeline_new(mfa_library library, const char* function,
+                            const mfa_constant_value* constants, size_t count,
+                            mfa_pipeline* pipeline);
+mfa_status mfa_pipeline_get_info(mfa_pipeline pipeline, mfa_pipeline_info* info);
+mfa_status mfa_pipeline_retain(mfa_pipeline pipeline);
+mfa_status mfa_pipeline_release(mfa_pipeline pipeline);
+
+typedef enum mfa_binding_kind {
+  MFA_BINDING_BUFFER = 0,     /* buffer, offset */
+  MFA_BINDING_BYTES = 1,      /* bytes, length: at most 4096, copied */
+  MFA_BINDING_THREADGROUP = 2 /* length */
+} mfa_binding_kind;
+
+typedef struct mfa_binding {
+  mfa_binding_kind kind;
+  uint32_t slot;
+  mfa_buffer buffer;
+  uint64_t offset;
+  const void* bytes;
+  uint64_t length;
+} mfa_binding;
+
+typedef struct mfa_dispatch_desc {
+  size_t size;
+  mfa_pipeline pipeline;
+  const mfa_binding* bindings;
+  size_t binding_count;
+  uint64_t grid[3]; /* threadgroups, or threads with grid_in_threads; 0 in y and z: 1;
+                     * 0 in x: nothing runs */
+  uint64_t threads_per_threadgroup[3]; /* 0 in y and z: 1; all 0: chosen by the library */
+  bool grid_in_threads;                /* groups at the edge may be smaller */
+} mfa_dispatch_desc;
+
+/* Runs a kernel. Every argument it uses must be bound. */
+mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
+
+/* ---- cdef end ---- */
+
+#define MFA_DEVICE_INFO_INIT {.size = sizeof(mfa_device_info)}
+#define MFA_BUFFER_INFO_INIT {.size = sizeof(mfa_buffer_info)}
+#define MFA_COMMANDS_INFO_INIT {.size = sizeof(mfa_commands_info)}
+#define MFA_GEMM_DESC_INIT {.size = sizeof(mfa_gemm_desc)}
+#define MFA_GEMM_OPERANDS_INIT {.size = sizeof(mfa_gemm_operands)}
+#define MFA_ATTENTION_DESC_INIT {.size = sizeof(mfa_attention_desc)}
+#define MFA_ATTENTION_OPERANDS_INIT {.size = sizeof(mfa_attention_operands)}
+#define MFA_CAST_DESC_INIT {.size = sizeof(mfa_cast_desc)}
+#define MFA_CAST_OPERANDS_INIT {.size = sizeof(mfa_cast_operands)}
+#define MFA_PROBLEM_INIT {.size = sizeof(mfa_problem)}
+#define MFA_EXPLANATION_INIT {.size = sizeof(mfa_explanation)}
+#define MFA_FUNCTION_INFO_INIT {.size = sizeof(mfa_function_info)}
+#define MFA_COMPILE_OPTIONS_INIT {.size = sizeof(mfa_compile_options)}
+#define MFA_PIPELINE_INFO_INIT {.size = sizeof(mfa_pipeline_info)}
+#define MFA_DISPATCH_DESC_INIT {.size = sizeof(mfa_dispatch_desc)}
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

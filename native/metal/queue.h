@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Runs submissions one after the other, in the order they were enqueued.
+//
+// A worker thread does it, or a thread that waits for a submission: that saves two thread switches
+// when a caller commits one small command buffer and waits for it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "metal/submission.h"
+
+namespace mfa::metal {
+
+class Queue : public std::enable_shared_from_this<Queue> {
+ public:
+  explicit Queue(size_t capacity) : capacity_(capacity) {}
+
+  /// Takes the next place in the order.
+  void enqueue(std::shared_ptr<Submission> submission);
+  /// The submission's commands are final: somebody may run it. False if it is not waiting for that.
+  bool commit(Submission& submission);
+  /// Gives up the place of a submission that will never be committed.
+  void abandon(Submission& submission);
+  /// Runs what may run until `submission` has concluded or somebody else is running it. False if
+  /// this is called by one of the submission's own handlers: waiting would never end.
+  bool help(const Submission& submission);
+  /// Waits while as many submissions as the queue holds are committed and not concluded.
+  void wait_for_room();
+  /// No more submissions: the worker ends when the last one has.
+  void close();
+
+ private:
+  bool ready() const;
+  void drain(std::unique_lock<std::mutex>& lock, const Submission* until);
+  void work();
+  void start_worker();
+
+  const size_t capacity_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<Submission>> order_;
+  size_t in_flight_ = 0;
+  std::thread::id runner_;  // none: nobody runs submissions now
+  pid_t worker_process_ = 0;  // a forked child has no worker
+  bool closed_ = false;
+};
+
+}  // namespace mfa::metal

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Turns the MSL headers of prelude/ into a table of C strings: embed.py OUT HEADER..."""
+
+import pathlib
+import sys
+
+from swizzle import swizzles
+
+
+def literal(data: bytes) -> str:
+    """Bytes as a C initialiser, which has no length limit, unlike a string literal."""
+    return ",".join(str(byte) for byte in data)
+
+
+def main() -> None:
+    out, *headers = sys.argv[1:]
+    files = {pathlib.Path(header).name: pathlib.Path(header).read_bytes() for header in headers}
+    files["__swizzle"] = swizzles().encode()
+    entries = []
+    arrays = []
+    for number, (name, data) in enumerate(sorted(files.items())):
+        arrays.append(f"const char k{number}[] = {{{literal(data)},0}};\n")
+        entries.append(f'{{"{name}", k{number}, {len(data)}}},\n')
+    pathlib.Path(out).write_text("".join(arrays) + "constexpr PreludeFile kPrelude[] = {\n" + "".join(entries) + "};\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// Turns MSL text into text clang parses as C++, and serves it together with the built-in headers.
+#include "metalc/source.h"
+
+#include <cctype>
+#include <utility>
+#include <vector>
+
+#include "clang/Basic/LangOptions.h"
+#include "clang/Basic/SourceLocation.h"
+#include "clang/Lex/Lexer.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+namespace mfa::metalc {
+namespace {
+
+struct PreludeFile {
+  const char* name;
+  const char* text;
+  size_t size;
+};
+#include "prelude.inc"  // kPrelude
+
+struct Piece {
+  clang::tok::TokenKind kind;
+  unsigned offset, length;
+};
+
+std::vector<Piece> tokenize(llvm::StringRef text) {
+  clang::LangOptions language;
+  language.CPlusPlus = language.CPlusPlus11 = language.CPlusPlus14 = language.CPlusPlus17 = 1;
+  language.LineComment = 1;
+  clang::Lexer lexer(clang::SourceLocation(), language, text.begin(), text.begin(), text.end());
+  std::vector<Piece> pieces;
+  clang::Token token;
+  for (;;) {
+    bool end = lexer.LexFromRawLexer(token);
+    if (token.is(clang::tok::eof)) break;
+    unsigned next = static_cast<unsigned>(lexer.getBufferLocation() - text.begin());
+    pieces.push_back({token.getKind(), next - token.getLength(), token.getLength()});
+    if (end) break;
+  }
+  return pieces;
+}
+
+bool is_address_space(llvm::StringRef word) {
+  return word == "device" || word == "constant" || word == "thread" || word == "threadgroup";
+}
+
+class Adapter {
+ public:
+  explicit Adapter(llvm::StringRef text) : text_(text), out_(text), pieces_(tokenize(text)) {}
+
+  std::string run() {
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      if (is(i, clang::tok::l_square) && is(i + 1, clang::tok::l_square)) i = attributes(i);
+      if (is(i, clang::tok::raw_identifier) && is_address_space(word(i)) && qualifies_method(i))
+        underscore(i);
+      if (is(i, clang::tok::numeric_constant)) bfloat_literal(i);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  bool is(size_t i, clang::tok::TokenKind kind) const {
+    return i < pieces_.size() && pieces_[i].kind == kind;
+  }
+  llvm::StringRef word(size_t i) const {
+    return i < pieces_.size() ? text_.substr(pieces_[i].offset, pieces_[i].length) : "";
+  }
+  void blank(size_t i) { out_.replace(pieces_[i].offset, pieces_[i].length, pieces_[i].length, ' '); }
+  // `host_name` becomes `__st_name`: a macro of the prelude.
+  void underscore(size_t i) { out_.replace(pieces_[i].offset, 2, "__"); }
+
+  // Attributes of functions must come as GNU attributes, which clang takes on explicit
+  // instantiations too: the brackets go, the names become macros. `[[threadgroup(n)]]` gets a name
+  // that is no keyword.
+  size_t attributes(size_t begin) {
+    size_t end = begin + 2;
+    bool function = false;
+    for (int depth = 0; end < pieces_.size(); ++end) {
+      if (is(end, clang::tok::l_paren)) ++depth;
+      if (is(end, clang::tok::r_paren)) --depth;
+      if (depth == 0 && is(end, clang::tok::r_square) && is(end + 1, clang::tok::r_square)) break;
+      if (depth != 0) continue;
+      llvm::StringRef name = word(end);
+      function |= name == "kernel" || name == "host_name" ||
+                  name == "max_total_threads_per_threadgroup";
+    }
+    if (end >= pieces_.size()) return begin + 1;
+    int depth = 0;
+    for (size_t i = begin; i < end + 2; ++i) {
+      if (is(i, clang::tok::l_paren)) ++depth;
+      if (is(i, clang::tok::r_paren)) --depth;
+      if (depth != 0) continue;
+      if (function && !is(i, clang::tok::raw_identifier) && !is(i, clang::tok::r_paren)) blank(i);
+      if (!is(i, clang::tok::raw_identifier)) continue;
+      llvm::StringRef name = word(i);
+      if (function && (name == "host_name" || name == "max_total_threads_per_threadgroup"))
+        underscore(i);
+      if (name == "threadgroup") out_[pieces_[i].offset + pieces_[i].length - 1] = '_';
+    }
+    return end + 1;
+  }
+
+  // `T f() const device {`: an address space behind the parameters qualifies `this`.
+  bool qualifies_method(size_t i) const {
+    size_t before = i;
+    while (before > 0 && (word(before - 1) == "const" || word(before - 1) == "volatile")) --before;
+    if (before == 0 || !is(before - 1, clang::tok::r_paren)) return false;
+    return is(i + 1, clang::tok::l_brace) || is(i + 1, clang::tok::semi) ||
+           is(i + 1, clang::tok::colon) || is(i + 1, clang::tok::equal);
+  }
+
+  // 1.0bf becomes 1.0_b, a user-defined literal of the prelude.
+  void bfloat_literal(size_t i) {
+    llvm::StringRef number = word(i);
+    if (number.starts_with_insensitive("0x") || !number.ends_with_insensitive("bf")) return;
+    out_.replace(pieces_[i].offset + pieces_[i].length - 2, 2, "_b");
+  }
+
+  llvm::StringRef text_;
+  std::string out_;
+  std::vector<Piece> pieces_;
+};
+
+class AdaptedFile final : public llvm::vfs::File {
+ public:
+  explicit AdaptedFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  llvm::ErrorOr<llvm::vfs::Status> status() override { return file_->status(); }
+  std::error_code close() override { return file_->close(); }
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> getBuffer(const llvm::Twine& name, int64_t size,
+                                                               bool, bool is_volatile) override {
+    auto buffer = file_->getBuffer(name, size, true, is_volatile);
+    if (!buffer) return buffer;
+    return llvm::MemoryBuffer::getMemBufferCopy(adapt((*buffer)->getBuffer()),
+                                                (*buffer)->getBufferIdentifier());
+  }
+
+ private:
+  std::unique_ptr<File> file_;
+};
+
+class AdaptingFiles final : public llvm::vfs::ProxyFileSystem {
+ public:
+  using ProxyFileSystem::ProxyFileSystem;
+  llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>> openFileForRead(const llvm::Twine& path) override {
+    auto file = ProxyFileSystem::openFileForRead(path);
+    if (!file) return file;
+    return std::make_unique<AdaptedFile>(std::move(*file));
+  }
+};
+
+}  // namespace
+
+std::string adapt(llvm::StringRef text) { return Adapter(text).run(); }
+
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> make_files(const std::string& stdin_path,
+                                                           const std::string& stdin_text) {
+  auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
+  for (const PreludeFile& file : kPrelude) {
+    memory->addFile(std::string(kPreludeFolder) + "/" + file.name, 0,
+                    llvm::MemoryBuffer::getMemBuffer(llvm::StringRef(file.text, file.size)));
+  }
+  auto disk = llvm::makeIntrusiveRefCnt<AdaptingFiles>(llvm::vfs::getRealFileSystem());
+  auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(disk);
+  if (!stdin_path.empty())
+    memory->addFile(stdin_path, 0, llvm::MemoryBuffer::getMemBufferCopy(adapt(stdin_text)));
+  files->pushOverlay(memory);
+  return files;
+}
+
+}  // namespace mfa::metalc

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// Loads, stores, private arrays and atomics of the vector program.
+//
+// Addresses fall into classes: the same for all lanes, consecutive, or anything. Consecutive ones
+// that hold only under a guard get both forms behind a branch.
+#include "llvm/IR/MDBuilder.h"
+#include "llvm/IR/Module.h"
+#include "simd/emit.h"
+#include "simd/matrix_types.h"
+
+namespace mfa::simd {
+
+using namespace llvm;
+
+namespace {
+
+constexpr unsigned width = MFA_SIMD_WIDTH;
+
+enum class Pattern : uint8_t { same, consecutive, any };
+
+Pattern pattern(Constant* offsets, uint64_t size) {
+  int64_t first = 0;
+  bool same = true, consecutive = true;
+  for (unsigned l = 0; l < width; l++) {
+    auto* e = dyn_cast_or_null<ConstantInt>(offsets->getAggregateElement(l));
+    if (!e) return Pattern::any;
+    int64_t v = e->getSExtValue();
+    if (l == 0) first = v;
+    same &= v == first;
+    consecutive &= v == first + int64_t(l * size);
+  }
+  return same ? Pattern::same : consecutive ? Pattern::consecutive : Pattern::any;
+}
+
+int64_t first_offset(Constant* offsets) {
+  return cast<ConstantInt>(offsets->getAggregateElement(0u))->getSExtValue();
+}
+
+/// Every access to `alloca` reads or writes one scalar of `size` bytes at a multiple of `size`.
+bool scalar_accesses(Value* pointer, uint64_t& size, const DataLayout& layout, unsigned depth = 0) {
+  if (depth > 8) return false;
+  for (User* user : pointer->users()) {
+    Type* type = nullptr;
+    if (auto* l = dyn_cast<LoadInst>(user)) type = l->getType();
+    else if (auto* s = dyn_cast<StoreInst>(user)) {
+      if (s->getValueOperand() == pointer) return false;
+      type = s->getValueOperand()->getType();
+    } else if (auto* g = dyn_cast<GetElementPtrInst>(user)) {
+      if (!scalar_accesses(g, size, layout, depth + 1)) return false;
+      continue;
+    } else {
+      return false;
+    }
+    uint64_t bytes = layout.getTypeStoreSize(type);
+    if (size && bytes != size) return false;
+    size = bytes;
+  }
+  return true;
+}
+
+bool multiples(Value* pointer, uint64_t size, const DataLayout& layout) {
+  for (User* user : pointer->users()) {
+    auto* g = dyn_cast<GetElementPtrInst>(user);
+    if (!g) continue;
+    unsigned bits = layout.getIndexSizeInBits(g->getPointerAddressSpace());
+    MapVector<Value*, APInt> variable;
+    APInt constant(bits, 0);
+    if (!g->collectOffset(layout, bits, variable, constant) || constant.urem(size)) return false;
+    for (auto& [index, scale] : variable)
+      if (scale.urem(size)) return false;
+    if (!multiples(g, size, layout)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+uint32_t Emitter::scratch(uint64_t bytes) {
+  uint32_t at = scratch_bytes_;
+  uint64_t end = (uint64_t(at) + bytes + 63) / 64 * 64;
+  if (end > 64u << 20) {
+    fail("more than 64 MiB of private memory per simdgroup");
+    return 0;
+  }
+  scratch_bytes_ = uint32_t(end);
+  return at;
+}
+
+Value* Emitter::scratch_pointer(uint32_t offset) {
+  return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), result_->getArg(2), offset);
+}
+
+/// Gives every private array its place in the simdgroup's scratch memory.
+void Emitter::place_private() {
+  for (Instruction& inst : source_.getEntryBlock()) {
+    auto* alloca = dyn_cast<AllocaInst>(&inst);
+    if (!alloca || !alloca->isStaticAlloca()) continue;
+    uint64_t bytes = layout_.getTypeAllocSize(alloca->getAllocatedType()).getFixedValue() *
+                     cast<ConstantInt>(alloca->getArraySize())->getZExtValue();
+    uint64_t align = std::max<uint64_t>(alloca->getAlign().value(), 1);
+    uint64_t element = 0;
+    bool interleaved = scalar_accesses(alloca, element, layout_) && element &&
+                       isPowerOf2_64(element) && multiples(alloca, element, layout_);
+    uint64_t stride = interleaved ? element : alignTo(std::max<uint64_t>(bytes, 1), align);
+    Lanes& out = map_[alloca];
+    uint64_t total = interleaved ? alignTo(bytes, element) * width : stride * width;
+    out.interleaved = interleaved;
+    out.base = scratch_pointer(scratch(total));
+    SmallVector<Constant*, width> offsets;
+    for (unsigned l = 0; l < width; l++) offsets.push_back(b_.getInt64(l * stride));
+    out.offsets = ConstantVector::get(offsets);
+    out.vector = b_.CreateGEP(b_.getInt8Ty(), out.base, out.offsets);
+  }
+}
+
+/// Inactive lanes point at the scratch memory's first bytes.
+Value* Emitter::safe_pointers(Value* pointers) {
+  auto* type = cast<VectorType>(pointers->getType());
+  Value* dummy = scratch_pointer(0);
+  if (dummy->getType() != type->getElementType())
+    dummy = b_.CreateAddrSpaceCast(dummy, type->getElementType());
+  return b_.CreateSelect(mask_, pointers, splat(dummy));
+}
+
+Value* Emitter::gather(Value* pointers, Type* type, Align align) {
+  uint64_t size = layout_.getTypeStoreSize(type);
+  if (gathers_ && (size == 4 || size == 8) && !type->isPointerTy())
+    return b_.CreateMaskedGather(wide(type), pointers, align, mask_);
+  Value* safe = safe_pointers(pointers);
+  Value* result = PoisonValue::get(wide(type));
+  for (unsigned l = 0; l < width; l++) {
+    Value* x = b_.CreateAlignedLoad(type, b_.CreateExtractElement(safe, uint64_t(l)), Align(1));
+    result = b_.CreateInsertElement(result, x, uint64_t(l));
+  }
+  return result;
+}
+
+void Emitter::scatter(Value* value, Value* pointers, Align align) {
+  Type* type = value->getType()->getScalarType();
+  uint64_t size = layout_.getTypeStoreSize(type);
+  if (scatters_ && (size == 4 || size == 8) && !type->isPointerTy()) {
+    b_.CreateMaskedScatter(value, pointers, align, mask_);
+    return;
+  }
+  Value* safe = safe_pointers(pointers);
+  for (unsigned l = 0; l < width; l++)
+    b_.CreateAlignedStore(b_.CreateExtractElement(value, uint64_t(l)),
+                          b_.CreateExtractElement(safe, uint64_t(l)), Align(1));
+}
+
+/// Whether a masked access to elements of this type is one instruction.
+static bool masked(Type* type, uint64_t size, bool narrow) {
+  return !type->isPointerTy() && isPowerOf2_64(size) && (size >= 4 || narrow);
+}
+
+Value* Emitter::contiguous_load(Value* pointer, Type* type, Align align) {
+  uint64_t size = layout_.getTypeStoreSize(type);
+  if (masked(type, size, wide_masks_))
+    return b_.CreateMaskedLoad(wide(type), pointer, align, mask_, PoisonValue::get(wide(type)));
+  SmallVector<Constant*, width> steps;
+  for (unsigned l = 0; l < width; l++) steps.push_back(b_.getInt64(l * size));
+  return gather(b_.CreateGEP(b_.getInt8Ty(), pointer, ConstantVector::get(steps)), type, align);
+}
+
+void Emitter::contiguous_store(Value* value, Value* pointer, Align align) {
+  Type* type = value->getType()->getScalarType();
+  uint64_t size = layout_.getTypeStoreSize(type);
+  if (masked(type, size, wide_masks_)) {
+    b_.CreateMaskedStore(value, pointer, align, mask_);
+    return;
+  }
+  SmallVector<Constant*, width> steps;
+  for (unsigned l = 0; l < width; l++) steps.push_back(b_.getInt64(l * size));
+  scatter(value, b_.CreateGEP(b_.getInt8Ty(), pointer, ConstantVector::get(steps)), align);
+}
+
+/// Runs `fast` where `guard` holds, `slow` where not; returns what they returned.
+static Value* guarded(IRBuilderBase& b, Value* guard, function_ref<Value*()> fast,
+                      function_ref<Value*()> slow) {
+  auto* c = dyn_cast_or_null<ConstantInt>(guard);
+  if (!guard || (c && c->isOne())) return fast();
+  if (c) return slow();
+  Function* f = b.GetInsertBlock()->getParent();
+  auto* yes = BasicBlock::Create(b.getContext(), "", f);
+  auto* no = BasicBlock::Create(b.getContext(), "", f);
+  auto* after = BasicBlock::Create(b.getContext(), "", f);
+  b.CreateCondBr(guard, yes, no, MDBuilder(b.getContext()).createBranchWeights(1 << 20, 1));
+  b.SetInsertPoint(yes);
+  Value* x = fast();
+  yes = b.GetInsertBlock();
+  b.CreateBr(after);
+  b.SetInsertPoint(no);
+  Value* y = slow();
+  no = b.GetInsertBlock();
+  b.CreateBr(after);
+  b.SetInsertPoint(after);
+  if (!x) return nullptr;
+  PHINode* phi = b.CreatePHI(x->getType(), 2);
+  phi->addIncoming(x, yes);
+  phi->addIncoming(y, no);
+  return phi;
+}
+
+Value* Emitter::load_lanes(const Lanes& p, Type* type, Align align) {
+  uint64_t size = layout_.getTypeStoreSize(type);
+  Pattern form = p.base ? pattern(p.offsets, size) : Pattern::any;
+  if (form == Pattern::any) return gather(p.vector, type, align);
+  Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first_offset(p.offsets));
+  return guarded(
+      b_, p.guard,
+      [&]() -> Value* {
+        return form == Pattern::same ? splat(b_.CreateAlignedLoad(type, pointer, align))
+                                     : contiguous_load(pointer, type, align);
+      },
+      [&] { return gather(p.vector, type, align); });
+}
+
+void Emitter::store_lanes(const Lanes& p, Value* value, Align align) {
+  Type* type = value->getType()->getScalarType();
+  uint64_t size = layout_.getTypeStoreSize(type);
+  Pattern form = p.base ? pattern(p.offsets, size) : Pattern::any;
+  if (form != Pattern::consecutive) return scatter(value, p.vector, align);
+  Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first_offset(p.offsets));
+  guarded(
+      b_, p.guard,
+      [&]() -> Value* {
+        contiguous_store(value, pointer, align);
+        return nullptr;
+      },
+      [&]() -> Value* {
+        scatter(value, p.vector, align);
+        return nullptr;
+      });
+}
+
+void Emitter::load(LoadInst& inst) {
+  Lanes p = lanes(inst.getPointerOperand());
+  if (p.scalar) {
+    LoadInst* l = b_.CreateAlignedLoad(inst.getType(), p.scalar, inst.getAlign());
+    for (unsigned kind : {LLVMContext::MD_invariant_load, LLVMContext::MD_range})
+      if (MDNode* node = inst.getMetadata(kind)) l->setMetadata(kind, node);
+    set_scalar(&inst, l);
+    return;
+  }
+  set_vector(&inst, load_lanes(p, inst.getType(), inst.getAlign()));
+}
+
+void Emitter::store(StoreInst& inst) {
+  Lanes p = lanes(inst.getPointerOperand());
+  Value* value = inst.getValueOperand();
+  if (!p.scalar) return store_lanes(p, vector(value), inst.getAlign());
+  Lanes v = lanes(value);
+  if (!v.scalar) {
+    // One address for all: the last active lane wins.
+    Value* active = bits(mask_);
+    Value* last = b_.CreateXor(
+        b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, active, b_.getInt1(false)), b_.getInt32(width - 1));
+    v.scalar = b_.CreateExtractElement(v.vector, last);
+  }
+  b_.CreateAlignedStore(v.scalar, p.scalar, inst.getAlign());
+}
+
+/// A loop over the active lanes, lowest first.
+void Emitter::per_active_lane(function_ref<void(Value*)> body) {
+  Value* active = bits(mask_);
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* loop = BasicBlock::Create(b_.getContext(), "lanes", result_);
+  auto* after = BasicBlock::Create(b_.getContext(), "", result_);
+  b_.CreateCondBr(b_.CreateICmpNE(active, b_.getInt32(0)), loop, after);
+  b_.SetInsertPoint(loop);
+  PHINode* left = b_.CreatePHI(b_.getInt32Ty(), 2);
+  left->addIncoming(active, before);
+  Value* lane = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b_.getInt1(true));
+  body(lane);
+  Value* rest = b_.CreateAnd(left, b_.CreateSub(left, b_.getInt32(1)));
+  left->addIncoming(rest, b_.GetInsertBlock());
+  b_.CreateCondBr(b_.CreateICmpNE(rest, b_.getInt32(0)), loop, after);
+  b_.SetInsertPoint(after);
+}
+
+void Emitter::copy(MemTransferInst& inst) {
+  Lanes to = lanes(inst.getRawDest()), from = lanes(inst.getRawSource());
+  Value* n = scalar(inst.getLength());
+  if (control_.divergent(inst.getLength())) return fail("copy of a length that differs between lanes");
+  if (to.interleaved || from.interleaved) return fail("copy of interleaved memory");
+  auto* move = &inst;
+  auto emit = [&](Value* d, Value* s) {
+    if (isa<MemMoveInst>(move)) b_.CreateMemMove(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
+    else b_.CreateMemCpy(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
+  };
+  if (to.scalar && from.scalar) return emit(to.scalar, from.scalar);
+  Value *d = vector(inst.getRawDest()), *s = vector(inst.getRawSource());
+  per_active_lane([&](Value* lane) {
+    emit(b_.CreateExtractElement(d, lane), b_.CreateExtractElement(s, lane));
+  });
+}
+
+void Emitter::fill(MemSetInst& inst) {
+  if (control_.divergent(inst.getLength())) return fail("fill of a length that differs between lanes");
+  Lanes to = lanes(inst.getRawDest());
+  if (to.interleaved) return fail("fill of interleaved memory");
+  Value* n = scalar(inst.getLength());
+  if (to.scalar && lanes(inst.getValue()).scalar) {
+    b_.CreateMemSet(to.scalar, scalar(inst.getValue()), n, inst.getDestAlign());
+    return;
+  }
+  Value *d = vector(inst.getRawDest()), *x = vector(inst.getValue());
+  per_active_lane([&](Value* lane) {
+    b_.CreateMemSet(b_.CreateExtractElement(d, lane), b_.CreateExtractElement(x, lane), n,
+                    inst.getDestAlign());
+  });
+}
+
+void Emitter::atomic(CallInst& inst, const Intrinsic& op) {
+  Type* type = op.value;
+  auto order = AtomicOrdering::Monotonic;
+  Align align(layout_.getTypeStoreSize(type));
+  Value* pointers = vector(inst.getArgOperand(0));
+  bool exchange = op.op == Op::atomic_compare_exchange;
+  Value* operand = op.op == Op::atomic_load ? nullptr : vector(inst.getArgOperand(exchange ? 2 : 1));
+  Value *expected = nullptr, *places = nullptr;
+  if (exchange) {
+    Lanes p = lanes(inst.getArgOperand(1));
+    expected = load_lanes(p, type, align);
+    places = vector(inst.getArgOperand(1));
+  }
+  Value* slot = scratch_pointer(scratch(uint64_t(width) * align.value()));
+  per_active_lane([&](Value* lane) {
+    Value* p = b_.CreateExtractElement(pointers, lane);
+    Value* x = operand ? b_.CreateExtractElement(operand, lane) : nullptr;
+    Value* old = nullptr;
+    auto rmw = [&](AtomicRMWInst::BinOp kind) { old = b_.CreateAtomicRMW(kind, p, x, align, order); };
+    bool real = type->isFloatingPointTy();
+    switch (op.op) {
+      case Op::atomic_add: rmw(real ? AtomicRMWInst::FAdd : AtomicRMWInst::Add); break;
+      case Op::atomic_sub: rmw(real ? AtomicRMWInst::FSub : AtomicRMWInst::Sub); break;
+      case Op::atomic_min:
+        rmw(real ? AtomicRMWInst::FMin : op.is_signed ? AtomicRMWInst::Min : AtomicRMWInst::UMin);
+        break;
+      case Op::atomic_max:
+        rmw(real ? AtomicRMWInst::FMax : op.is_signed ? AtomicRMWInst::Max : AtomicRMWInst::UMax);
+        break;
+      case Op::atomic_and: rmw(AtomicRMWInst::And); break;
+      case Op::atomic_or: rmw(AtomicRMWInst::Or); break;
+      case Op::atomic_xor: rmw(AtomicRMWInst::Xor); break;
+      case Op::atomic_exchange: rmw(AtomicRMWInst::Xchg); break;
+      case Op::atomic_load: {
+        LoadInst* l = b_.CreateAlignedLoad(type, p, align);
+        l->setAtomic(order);
+        old = l;
+        break;
+      }
+      case Op::atomic_store: {
+        StoreInst* s = b_.CreateAlignedStore(x, p, align);
+        s->setAtomic(order);
+        break;
+      }
+      case Op::atomic_compare_exchange: {
+        Type* bits_type = b_.getIntNTy(type->getPrimitiveSizeInBits());
+        Value* e = b_.CreateBitCast(b_.CreateExtractElement(expected, lane), bits_type);
+        Value* pair = b_.CreateAtomicCmpXchg(p, e, b_.CreateBitCast(x, bits_type), align, order, order);
+        old = b_.CreateBitCast(b_.CreateExtractValue(pair, 0), type);
+        // On failure the value found goes where the expected one was; on success it is the same.
+        b_.CreateAlignedStore(old, b_.CreateExtractElement(places, lane), Align(1));
+        break;
+      }
+      default: fail("atomic operation");
+    }
+    if (old) b_.CreateAlignedStore(old, b_.CreateGEP(type, slot, lane), align);
+  });
+  if (!inst.getType()->isVoidTy())
+    set_vector(&inst, b_.CreateAlignedLoad(wide(type), slot, align));
+}
+
+}  // namespace mfa::simd

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+// Chains of tile multiplications -> calls of register-blocked functions on operands in memory.
+//
+// Accumulators (phis that multiplications feed) live in scratch memory, 64 consecutive floats each.
+// Multiplications are collected until memory changes or a result is looked at, then
+//   chains   over k  : D1 = A0 B0 + C, D2 = A1 B1 + D1, ...
+//   groups   over n  : chains with the same A in every step and neighbouring B
+// become one call per group: A is read element by element, B row by row, C stays in registers.
+#include <algorithm>
+#include <optional>
+
+#include "llvm/Analysis/CFG.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/Module.h"
+#include "simd/tile_calls.h"
+#include "simd/tile_kernel.h"
+#include "simd/tiles.h"
+
+namespace mfa::simd::tiles {
+
+using namespace llvm;
+
+namespace {
+
+constexpr int64_t tile_bytes = 256;
+constexpr unsigned max_columns = 4;  // 8 rows of two registers each leave room for operands
+
+/// Where an operand's 64 elements lie: FP32 in memory.
+struct Place {
+  Value* base = nullptr;
+  int64_t offset = 0;
+  Value *row = nullptr, *column = nullptr;  // strides in elements
+  bool near(const Place& o) const { return base == o.base && row == o.row && column == o.column; }
+  bool operator==(const Place& o) const { return near(o) && offset == o.offset; }
+};
+
+struct Chain {
+  SmallVector<CallInst*, 8> steps;
+  SmallVector<Place, 8> a, b;
+  std::optional<int64_t> slot;  // scratch offset of C and D
+  bool zero = false;
+};
+
+class Grouper {
+ public:
+  Grouper(Function& f, uint32_t scratch)
+      : f_(f), tree_(f), top_(scratch), bottom_(scratch), b_(f.getContext()) {
+    lanes_ = 8;
+    if (f.getFnAttribute("target-features").getValueAsString().contains("+avx512f")) lanes_ = 16;
+  }
+
+  uint32_t run() {
+    drop_trivial_phis();
+    demote_phis();
+    bottom_ = top_;
+    SmallVector<BasicBlock*, 32> blocks;
+    for (BasicBlock& block : f_) blocks.push_back(&block);
+    for (BasicBlock* block : blocks) scan(*block);
+    write_phis();
+    for (Instruction* inst : dead_)
+      if (!inst->getType()->isVoidTy() && !inst->use_empty())
+        inst->replaceAllUsesWith(PoisonValue::get(inst->getType()));
+    for (Instruction* inst : reverse(dead_)) inst->eraseFromParent();
+    return top_;
+  }
+
+ private:
+  static bool fits(const Value* v) {  // FP32 accumulation
+    auto* c = cast<CallInst>(v);
+    return c->getType()->getScalarType()->isFloatTy() &&
+           c->getArgOperand(2)->getType()->getScalarType()->isFloatTy();
+  }
+
+  int64_t take(int64_t bytes) {
+    int64_t at = top_;
+    top_ += (bytes + 63) / 64 * 64;
+    return at;
+  }
+  Value* pointer(int64_t offset) {
+    return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), f_.getArg(2), offset);
+  }
+  Value* read_slot(int64_t slot) {
+    return read_tile(b_, b_.getFloatTy(), pointer(slot), b_.getInt64(8), b_.getInt64(1));
+  }
+  void write_slot(int64_t slot, Value* tile) {
+    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(8), b_.getInt64(1));
+  }
+
+  void drop_trivial_phis() {
+    for (BasicBlock& block : f_)
+      for (PHINode& phi : make_early_inc_range(block.phis())) {
+        Value* only = phi.hasConstantValue();
+        if (!only || !phi.getType()->isVectorTy()) continue;
+        auto* inst = dyn_cast<Instruction>(only);
+        if (inst && !tree_.dominates(inst, &phi)) continue;
+        phi.replaceAllUsesWith(only);
+        phi.eraseFromParent();
+      }
+  }
+
+  /// Phis that are accumulators get a slot each; they are read where they are used.
+  void demote_phis() {
+    SmallVector<PHINode*, 64> found;
+    for (BasicBlock& block : f_)
+      for (PHINode& phi : block.phis()) {
+        auto* type = dyn_cast<FixedVectorType>(phi.getType());
+        if (!type || type->getNumElements() != 64 || !type->getElementType()->isFloatTy()) continue;
+        bool wanted = false;
+        for (Value* v : phi.incoming_values()) wanted |= tile_op(v) == TileOp::multiply && fits(v);
+        for (User* u : phi.users())
+          wanted |= tile_op(u) == TileOp::multiply && fits(u) && cast<CallInst>(u)->getArgOperand(2) == &phi;
+        if (wanted) found.push_back(&phi);
+      }
+    for (PHINode* phi : found) {
+      slots_[phi] = take(tile_bytes);
+      phis_.push_back(phi);
+    }
+  }
+
+  /// The slot of phi `c` may be updated in place by the chain that ends in `d`.
+  bool in_place(PHINode* c, CallInst* d) {
+    if (!c->hasOneUse() || c->getNumIncomingValues() != 2) return false;
+    for (unsigned i = 0; i < 2; i++)
+      if (c->getIncomingValue(i) == d)
+        return tree_.dominates(c->getIncomingBlock(1 - i), c->getParent());
+    return false;
+  }
+
+  /// The slot of `v` still holds it where the builder stands: a phi's slot is overwritten at the end
+  /// of the loop, which code behind the loop may have passed.
+  bool current(Value* v) {
+    auto* phi = dyn_cast<PHINode>(v);
+    if (!phi) return true;
+    SmallPtrSet<BasicBlock*, 1> home{phi->getParent()};
+    BasicBlock* here = b_.GetInsertBlock();
+    if (here == phi->getParent()) return true;
+    for (BasicBlock* from : phi->blocks())
+      if (tree_.dominates(phi->getParent(), from) && from != here)
+        for (BasicBlock* next : successors(from))
+          if (next != phi->getParent() && isPotentiallyReachable(next, here, &home, &tree_)) return false;
+    return true;
+  }
+
+  void scan(BasicBlock& block) {
+    epoch_ = 0;
+    loads_.clear();
+    for (Instruction& inst : make_early_inc_range(block)) {
+      if (isa<PHINode>(inst)) continue;
+      TileOp op = tile_op(&inst);
+      if (op == TileOp::multiply && fits(&inst)) {
+        auto& m = cast<CallInst>(inst);
+        auto* c = dyn_cast<CallInst>(m.getArgOperand(2));
+        bool extends = c && pending_set_.count(c) && c->hasOneUse();
+        if (pending_set_.count(m.getArgOperand(0)) || pending_set_.count(m.getArgOperand(1)) ||
+            (c && pending_set_.count(c) && !extends))
+          flush(&inst);
+        pending_.push_back(&m);
+        pending_set_.insert(&m);
+        continue;
+      }
+      bool looks = inst.isTerminator();
+      for (Value* o : inst.operands()) looks |= pending_set_.count(o) != 0;
+      if (looks || inst.mayWriteToMemory()) flush(&inst);
+      if (inst.mayWriteToMemory()) epoch_++;
+      if (op == TileOp::load) loads_[&inst] = epoch_;
+    }
+  }
+
+  /// Where operand `v` lies in memory now; copies it to scratch where it does not. B operands need
+  /// consecutive columns.
+  Place operand(Value* v, bool rows) {
+    auto key = std::make_pair(v, rows);
+    if (auto it = places_.find(key); it != places_.end()) return it->second;
+    Place p;
+    if (auto it = slots_.find(v); it != slots_.end() && current(v)) {
+      p = {f_.getArg(2), it->second, b_.getInt64(8), b_.getInt64(1)};
+    } else {
+      auto it2 = loads_.find(dyn_cast<Instruction>(v));
+      auto* c = it2 != loads_.end() ? cast<CallInst>(it2->first) : nullptr;
+      bool direct = c && it2->second == epoch_ && c->getType()->getScalarType()->isFloatTy();
+      auto* one = c ? dyn_cast<ConstantInt>(c->getArgOperand(2)) : nullptr;
+      if (direct && (!rows || (one && one->isOne()))) {
+        APInt offset(64, 0);
+        p.base = const_cast<Value*>(c->getArgOperand(0)->stripAndAccumulateConstantOffsets(
+            f_.getParent()->getDataLayout(), offset, true));
+        p.offset = offset.getSExtValue();
+        p.row = c->getArgOperand(1);
+        p.column = c->getArgOperand(2);
+      } else {
+        int64_t slot = take(tile_bytes);
+        write_slot(slot, v);
+        p = {f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1)};
+      }
+    }
+    return places_[key] = p;
+  }
+
+  void flush(Instruction* before) {
+    if (pending_.empty()) return;
+    b_.SetInsertPoint(before);
+    places_.clear();
+    // Chains.
+    std::vector<Chain> chains;
+    DenseMap<Value*, unsigned> ends;
+    for (CallInst* m : pending_) {
+      auto it = ends.find(m->getArgOperand(2));
+      unsigned index = it != ends.end() ? it->second : chains.size();
+      if (it == ends.end()) chains.emplace_back();
+      else ends.erase(it);
+      chains[index].steps.push_back(m);
+      ends[m] = index;
+    }
+    // Operands of all chains; B first, so that copies of neighbours lie at equal distances.
+    for (Chain& c : chains)
+      for (CallInst* m : c.steps) c.b.push_back(operand(m->getArgOperand(1), true));
+    for (Chain& c : chains)
+      for (CallInst* m : c.steps) c.a.push_back(operand(m->getArgOperand(0), false));
+    for (Chain& c : chains) start(c);
+    std::vector<bool> used(chains.size());
+    for (unsigned i = 0; i < chains.size(); i++) {
+      if (used[i]) continue;
+      std::vector<Chain*> row;
+      for (unsigned j = i; j < chains.size(); j++)
+        if (!used[j] && same_row(chains[i], chains[j])) {
+          row.push_back(&chains[j]);
+          used[j] = true;
+        }
+      std::sort(row.begin(), row.end(), [](const Chain* x, const Chain* y) {
+        return x->b[0].offset < y->b[0].offset;
+      });
+      std::vector<Chain*> group;
+      for (Chain* c : row) {
+        bool full = group.size() == (lanes_ == 16 ? max_columns : 1);
+        if (!group.empty() && (full || !parallel(*group[0], *c))) {
+          emit(group);
+          group.clear();
+        }
+        group.push_back(c);
+      }
+      emit(group);
+    }
+    for (Chain& c : chains)
+      for (CallInst* m : c.steps) dead_.push_back(m);
+    for (Chain& c : chains) replace(c.steps.back(), *c.slot);
+    pending_.clear();
+    pending_set_.clear();
+  }
+
+  /// Puts C where the chain will work.
+  void start(Chain& c) {
+    Value* value = c.steps[0]->getArgOperand(2);
+    if (auto* k = dyn_cast<Constant>(value); k && k->isZeroValue()) {
+      c.zero = true;
+      c.slot = take(tile_bytes);
+      return;
+    }
+    auto* phi = dyn_cast<PHINode>(value);
+    auto it = slots_.find(value);
+    bool valid = it != slots_.end() && current(value);
+    if (phi && valid && in_place(phi, c.steps.back())) {
+      c.slot = it->second;
+      return;
+    }
+    c.slot = take(tile_bytes);
+    write_slot(*c.slot, valid ? read_slot(it->second) : value);
+  }
+
+  /// The same A in every step and B from the same memory.
+  static bool same_row(const Chain& x, const Chain& y) {
+    if (x.steps.size() != y.steps.size() || x.zero != y.zero) return false;
+    for (unsigned k = 0; k < x.steps.size(); k++)
+      if (!(x.a[k] == y.a[k]) || !x.b[k].near(y.b[k])) return false;
+    return true;
+  }
+  /// B of `y` lies at the same distance from B of `x` in every step.
+  static bool parallel(const Chain& x, const Chain& y) {
+    for (unsigned k = 1; k < x.steps.size(); k++)
+      if (y.b[k].offset - x.b[k].offset != y.b[0].offset - x.b[0].offset) return false;
+    return true;
+  }
+
+  static int64_t constant(Value* v) {
+    auto* c = dyn_cast<ConstantInt>(v);
+    return c ? c->getSExtValue() : 0;
+  }
+
+  void emit(std::vector<Chain*>& group) {
+    Chain& first = *group[0];
+    unsigned length = first.steps.size();
+    for (unsigned k = 0; k < length;) {
+      // The longest run with regular steps.
+      unsigned n = 1;
+      int64_t da = 0, db = 0;
+      for (; k + n < length; n++) {
+        const Place &a0 = first.a[k + n - 1], &a1 = first.a[k + n];
+        const Place &b0 = first.b[k + n - 1], &b1 = first.b[k + n];
+        if (!a0.near(a1) || !b0.near(b1)) break;
+        if (n == 1) {
+          da = a1.offset - a0.offset;
+          db = b1.offset - b0.offset;
+        } else if (a1.offset - a0.offset != da || b1.offset - b0.offset != db) {
+          break;
+        }
+      }
+      KernelShape shape;
+      const Place &a = first.a[k], &b = first.b[k];
+      shape.a_row = constant(a.row);
+      shape.a_column = constant(a.column);
+      shape.b_row = constant(b.row);
+      shape.a_step = da;
+      shape.b_step = db;
+      shape.zero = first.zero && k == 0;
+      shape.lanes = lanes_;
+      for (Chain* c : group) {
+        shape.b_tiles.push_back(c->b[k].offset - b.offset);
+        shape.c_tiles.push_back(*c->slot - *first.slot);
+      }
+      Function*& fn = kernels_[shape];
+      if (!fn) fn = kernel(*f_.getParent(), f_, shape);
+      auto flat = [&](Value* base, int64_t offset) {
+        Value* p = offset ? b_.CreateConstGEP1_64(b_.getInt8Ty(), base, offset) : base;
+        return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy()) : p;
+      };
+      b_.CreateCall(fn, {flat(a.base, a.offset), flat(b.base, b.offset), pointer(*first.slot),
+                         b_.getInt64(n), a.row, a.column, b.row});
+      k += n;
+    }
+  }
+
+  /// The result of `d` now lies in `slot`; whoever looks at it reads it there.
+  void replace(CallInst* d, int64_t slot) {
+    slots_[d] = slot;
+    for (Use& use : make_early_inc_range(d->uses())) {
+      auto* user = cast<Instruction>(use.getUser());
+      if (tile_op(user) == TileOp::multiply && fits(user)) continue;  // finds it in slots_
+      if (auto* phi = dyn_cast<PHINode>(user)) {
+        if (slots_.count(phi)) continue;  // write_phis
+        b_.SetInsertPoint(phi->getIncomingBlock(use)->getTerminator());
+      } else {
+        b_.SetInsertPoint(user);
+      }
+      use.set(read_slot(slot));
+    }
+  }
+
+  /// Fills the slots of phis at the end of their predecessors and reads them where they are used.
+  void write_phis() {
+    DenseMap<BasicBlock*, SmallVector<std::pair<int64_t, Value*>, 8>> moves;
+    SmallVector<BasicBlock*, 16> order;
+    for (PHINode* phi : phis_)
+      for (unsigned i = 0; i < phi->getNumIncomingValues(); i++) {
+        BasicBlock* from = phi->getIncomingBlock(i);
+        Value* v = phi->getIncomingValue(i);
+        int64_t slot = slots_[phi];
+        auto it = slots_.find(v);
+        if (isa<UndefValue>(v) || (it != slots_.end() && it->second == slot)) continue;
+        if (!moves.count(from)) order.push_back(from);
+        moves[from].push_back({slot, v});
+      }
+    for (BasicBlock* from : order) {
+      b_.SetInsertPoint(from->getTerminator());
+      SmallVector<std::pair<int64_t, Value*>, 8> ready;  // all reads before any write
+      for (auto& [slot, v] : moves[from]) {
+        auto it = slots_.find(v);
+        ready.push_back({slot, it != slots_.end() ? read_slot(it->second) : v});
+      }
+      for (auto& [slot, v] : ready) write_slot(slot, v);
+    }
+    SmallPtrSet<Instruction*, 32> gone(dead_.begin(), dead_.end());
+    for (PHINode* phi : phis_) {
+      // Other users see the value as of the block's start.
+      bool seen = false;
+      for (Use& use : make_early_inc_range(phi->uses())) {
+        auto* user = cast<Instruction>(use.getUser());
+        if (auto* p = dyn_cast<PHINode>(user); p && slots_.count(p)) continue;
+        if (gone.count(user)) continue;
+        if (!seen) {
+          b_.SetInsertPoint(phi->getParent(), phi->getParent()->getFirstInsertionPt());
+          copies_[phi] = read_slot(slots_[phi]);
+          seen = true;
+        }
+        use.set(copies_[phi]);
+      }
+    }
+    for (PHINode* phi : phis_) dead_.push_back(phi);
+  }
+
+  Function& f_;
+  DominatorTree tree_;
+  uint32_t top_, bottom_;
+  IRBuilder<> b_;
+  unsigned lanes_;
+  unsigned epoch_ = 0;
+  DenseMap<Instruction*, unsigned> loads_;
+  std::map<std::pair<Value*, bool>, Place> places_;
+  DenseMap<Value*, int64_t> slots_;
+  DenseMap<PHINode*, Value*> copies_;
+  SmallVector<PHINode*, 64> phis_;
+  SmallVector<CallInst*, 64> pending_;
+  SmallPtrSet<Value*, 32> pending_set_;
+  SmallVector<Instruction*, 128> dead_;
+  std::map<KernelShape, Function*> kernels_;
+};
+
+}  // namespace
+
+uint32_t group_multiplications(Function& f, uint32_t scratch_bytes) {
+  bool any = false;
+  for (Instruction& inst : instructions(f)) any |= tile_op(&inst) == TileOp::multiply;
+  return any ? Grouper(f, scratch_bytes).run() : scratch_bytes;
+}
+
+}  // namespace mfa::simd::tiles

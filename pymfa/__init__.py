@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Matrix products, attention and any Metal kernel, on Apple GPUs and on every CPU."""
+
+from . import native
+from .arrays import bfloat16
+from .buffer import Buffer
+from .commands import Commands
+from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
+from .hardware import Device, device, devices
+from .library import Argument, Constant, Function, Library, Pipeline
+from .ops import attention, bgemm, cast, hgemm, scaled_dot_product_attention, sgemm
+from .problem import AttentionDesc, CastDesc, Explanation, GemmDesc, Problem
+
+
+def explain(problem: Problem) -> Explanation:
+    """How the default device would do it."""
+    return device().explain(problem)
+
+
+def supported(problem: Problem) -> tuple[bool, str]:
+    """Whether the default device can do it, and why not."""
+    return device().supported(problem)
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        return native.version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Argument",
+    "AttentionDesc",
+    "Buffer",
+    "CastDesc",
+    "Commands",
+    "Constant",
+    "Device",
+    "Error",
+    "Explanation",
+    "Failure",
+    "Function",
+    "GemmDesc",
+    "InvalidType",
+    "InvalidValue",
+    "Library",
+    "OutOfMemory",
+    "Pipeline",
+    "Problem",
+    "Unsupported",
+    "attention",
+    "bfloat16",
+    "bgemm",
+    "cast",
+    "device",
+    "devices",
+    "explain",
+    "hgemm",
+    "scaled_dot_product_attention",
+    "sgemm",
+    "supported",
+]

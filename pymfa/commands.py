@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""One command buffer with one encoder: operations in the order they are to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import native
+from .arrays import Array
+from .encode import attention, cast, dispatch, gemm
+from .errors import Failure
+from .memory import Memory
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import DTypeLike
+
+    from .hardware import Device
+    from .library import Pipeline
+
+# C callbacks that have not been called yet.
+_waiting_callbacks: set[Any] = set()
+
+
+class Commands:
+    """Arrays and buffers that are used stay alive until the commands have run."""
+
+    def __init__(self, device: Device, *, label: str | None = None, wait: bool = True) -> None:
+        self.device = device
+        self.memory = Memory(device)
+        self.handle = native.handle("mfa_commands", "mfa_commands_begin", device.handle)
+        self._wait_at_exit = wait
+        self._committed = False
+        self._done = False
+        if label is not None:
+            native.call("mfa_commands_set_label", self.handle, label.encode())
+
+    # Operations. Each returns its result, which holds its values once the commands have run.
+
+    def hgemm(self, a: Any, b: Any, **options: Any) -> Array:
+        """float16: see pymfa.hgemm."""
+        return gemm.encode(self, "hgemm", a, b, **options)
+
+    def sgemm(self, a: Any, b: Any, **options: Any) -> Array:
+        """float32: see pymfa.sgemm."""
+        return gemm.encode(self, "sgemm", a, b, **options)
+
+    def bgemm(self, a: Any, b: Any, **options: Any) -> Array:
+        """bfloat16: see pymfa.bgemm."""
+        return gemm.encode(self, "bgemm", a, b, **options)
+
+    def attention(
+        self, q: Any, k: Any, v: Any, *, out: Any = None, lse: Any = None, **options: Any
+    ) -> Array:
+        """See pymfa.attention. `lse` is a float32 array to fill, instead of return_lse."""
+        return attention.encode(self, q, k, v, out=out, lse=lse, **options)
+
+    def cast(self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None) -> Array:
+        """See pymfa.cast."""
+        return cast.encode(self, x, dtype, out=out)
+
+    def dispatch(
+        self,
+        pipeline: Pipeline,
+        *,
+        buffers: Mapping[int, Any] | None = None,
+        threadgroup_memory: Mapping[int, int] | None = None,
+        threadgroups: int | Sequence[int] | None = None,
+        threads: int | Sequence[int] | None = None,
+        threads_per_threadgroup: int | Sequence[int] | None = None,
+    ) -> None:
+        """Runs any kernel over so many threadgroups, or so many threads.
+
+        A buffer is an array, a pymfa.Buffer, a pair of one of these with a byte offset, or a value
+        to pass by copy: bytes, or a NumPy scalar.
+        """
+        dispatch.encode(
+            self, pipeline, buffers=buffers or {}, threadgroup_memory=threadgroup_memory or {},
+            threadgroups=threadgroups, threads=threads,
+            threads_per_threadgroup=threads_per_threadgroup,
+        )  # fmt: skip
+
+    # Life: encoding, committed, done.
+
+    def encoding(self, operation: str) -> None:
+        """Raises unless operations may still be added."""
+        if self._committed:
+            raise Failure(f"{operation}: these commands are committed; begin new ones")
+
+    def on_completed(self, function: Callable[[Exception | None], None]) -> None:
+        """Calls the function with the error or None, on a thread of the library's own."""
+        self.encoding("Commands.on_completed")
+
+        def once(error: Exception | None) -> None:
+            _waiting_callbacks.discard(callback)
+            function(error)
+
+        callback = native.completion(once)
+        native.call("mfa_commands_on_completed", self.handle, callback, native.null)
+        _waiting_callbacks.add(callback)
+
+    def commit(self) -> None:
+        """Hands the commands to the device and returns at once."""
+        self.encoding("Commands.commit")
+        native.call("mfa_commands_commit", self.handle)
+        self._committed = True
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """True when the commands have run, False when they have not after so many seconds."""
+        if not self._committed:
+            raise Failure("Commands.wait: these commands are not committed")
+        if self._done:
+            return True
+        try:
+            finished = native.wait(self.handle, -1.0 if seconds is None else seconds)
+        except Exception:
+            self._done = True
+            self.memory.drop()
+            raise
+        if finished:
+            self._done = True
+            self.memory.finish()
+        return finished
+
+    @property
+    def state(self) -> str:
+        """encoding, committed, completed or failed."""
+        states = native.enumerators("mfa_commands_state")
+        return states[int(self._info().state)].removeprefix("MFA_COMMANDS_").lower()
+
+    @property
+    def operations(self) -> int:
+        return int(self._info().operations)
+
+    @property
+    def gpu_time(self) -> float:
+        """Seconds that the device worked, once the commands have run."""
+        info = self._info()
+        return float(info.gpu_end_time - info.gpu_start_time)
+
+    def _info(self) -> Any:
+        info = native.struct("mfa_commands_info")
+        native.call("mfa_commands_get_info", self.handle, info)
+        return info
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _value: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            if not self._committed:
+                self.commit()
+            if self._wait_at_exit:
+                self.wait()
+        elif not self._committed:
+            self._committed = self._done = True  # dropped: what was encoded never runs
+            self.memory.drop()
+
+    def __del__(self) -> None:
+        # The device may still read and write the arrays that this object keeps alive.
+        if getattr(self, "_committed", False) and not self._done:
+            native.wait(self.handle, -1.0)

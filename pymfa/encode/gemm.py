@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""Matrix products: checks the arrays and encodes as few GEMMs as their batches allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import native
+from ..arrays import Array, bfloat16, expect_dtype, expect_output, expect_shape, operand
+from ..errors import InvalidValue
+from ..problem import ACTIVATIONS, choice
+from . import cast
+from .strides import batches, in_place, matrix, stride
+
+if TYPE_CHECKING:
+    from ..commands import Commands
+
+DTYPES = {"hgemm": np.dtype(np.float16), "sgemm": np.dtype(np.float32), "bgemm": bfloat16}
+
+
+def encode(
+    commands: Commands,
+    name: str,
+    a: Any,
+    b: Any,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    c: Any = None,
+    bias: Any = None,
+    activation: str | None = None,
+    out: Any = None,
+    copy: bool = False,
+) -> Array:
+    """`copy`: inputs that no kernel reads in place may be copied now."""
+    commands.encoding(name)
+    problem = _Problem(name, trans_a, trans_b)
+    a, b = problem.input("a", a, trans_a), problem.input("b", b, trans_b)
+    squeeze = _squeeze(a, b)
+    a = a[None, :] if a.ndim == 1 else a
+    b = b[:, None] if b.ndim == 1 else b
+    if a.shape[-1] != b.shape[-2]:
+        raise InvalidValue(
+            f"{name}: a is {_spell(a, trans_a)} and b is {_spell(b, trans_b)}; expected as many "
+            "columns of a as rows of b"
+        )
+    try:
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise InvalidValue(
+            f"{name}: the leading axes of a {a.shape} and b {b.shape} do not broadcast"
+        ) from None
+    shape = (*batch, a.shape[-2], b.shape[-1])
+    visible = tuple(n for i, n in enumerate(shape, -len(shape)) if i not in squeeze)
+    result = np.empty(visible, DTYPES[name]) if out is None else problem.input("out", out)
+    expect_shape(f"{name}: out", result, visible)
+    target = np.expand_dims(result, squeeze) if squeeze else result
+
+    beta = problem.old_values(commands, c, beta, result, given=out is not None, copy=copy)
+    bias = problem.bias(bias, shape)
+    a = in_place(f"{name}: a", a, usable=matrix(a) is not None, copy=copy)
+    b = in_place(f"{name}: b", b, usable=matrix(b) is not None, copy=copy)
+    expect_output(f"{name}: out", result, a=a, b=b, bias=bias)
+    layout = matrix(target)
+    if layout is None or layout.transposed:
+        raise InvalidValue(
+            f"{name}: out has shape {result.shape} and strides of {result.strides} bytes; "
+            "expected a contiguous last axis"
+        )
+    options = {
+        "alpha": alpha,
+        "has_alpha": True,
+        "beta": beta,
+        "activation": choice(f"{name}: activation", activation, ACTIVATIONS),
+    }
+    _encode(commands, name, a, b, target, bias, options)
+    return result
+
+
+@dataclass(frozen=True)
+class _Problem:
+    name: str
+    trans_a: bool
+    trans_b: bool
+
+    def input(self, which: str, value: Any, transposed: bool = False) -> Array:
+        array = operand(f"{self.name}: {which}", value)
+        expect_dtype(f"{self.name}: {which}", array, DTYPES[self.name])
+        if which in "ab" and array.ndim == 0:
+            raise InvalidValue(f"{self.name}: {which} is a scalar; expected a matrix")
+        return np.swapaxes(array, -1, -2) if transposed and array.ndim > 1 else array
+
+    def old_values(
+        self,
+        commands: Commands,
+        c: Any,
+        beta: float | None,
+        out: Array,
+        *,
+        given: bool,
+        copy: bool,
+    ) -> float:
+        """Brings c into the output, which the kernel then scales by beta."""
+        if c is None:
+            if beta and not given:
+                raise InvalidValue(f"{self.name}: beta is {beta} without c or out to scale")
+            return float(beta or 0.0)
+        old = self.input("c", c)
+        expect_shape(f"{self.name}: c", old, out.shape)
+        if beta == 0:
+            return 0.0
+        same = old.ctypes.data == out.ctypes.data and old.strides == out.strides
+        if not same:
+            expect_output(f"{self.name}: out", out, c=old)
+            cast.encode(commands, old, None, out=out, copy=copy)
+        return 1.0 if beta is None else float(beta)
+
+    def bias(self, value: Any, shape: tuple[int, ...]) -> Array | None:
+        """[..., 1, N] to add to each row or [..., M, 1] to add to each column; None without."""
+        if value is None:
+            return None
+        bias = self.input("bias", value)
+        bias = bias[None, :] if bias.ndim == 1 else bias
+        try:
+            fits = np.broadcast_shapes(bias.shape, shape) == shape and 1 in bias.shape[-2:]
+        except ValueError:
+            fits = False
+        if not fits or bias.ndim < 2:
+            raise InvalidValue(
+                f"{self.name}: bias has shape {value.shape}; expected ({shape[-1]},), "
+                f"({shape[-2]}, 1) or a batch of these for an output of {shape}"
+            )
+        long = -2 if bias.shape[-2] > 1 else -1
+        if bias.shape[long] != shape[long] or (
+            bias.shape[long] > 1 and bias.strides[long] != bias.itemsize
+        ):
+            raise InvalidValue(
+                f"{self.name}: bias has shape {value.shape} and strides of {value.strides} bytes; "
+                "expected one contiguous value for each row or column"
+            )
+        return bias
+
+
+def _encode(
+    commands: Commands, name: str, a: Array, b: Array, out: Array, bias: Array | None,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    arrays = [a, b, out] + ([] if bias is None else [bias])
+    (ma, mb, mc) = (matrix(a), matrix(b), matrix(out))
+    assert ma and mb and mc
+    lead = out.shape[:-2]
+    steps = [_steps(x, lead) for x in arrays]
+    batch = batches(lead, steps)
+    if min(out.shape, default=1) == 0:
+        return
+    desc = native.struct(
+        "mfa_gemm_desc", M=out.shape[-2], N=out.shape[-1], K=a.shape[-1], lda=ma.ld, ldb=mb.ld,
+        ldc=mc.ld, trans_a=ma.transposed, trans_b=mb.transposed, batch=batch.count, **options,
+    )  # fmt: skip
+    fields = ("stride_a", "stride_b", "stride_c", "stride_bias")
+    for field, step in zip(fields, batch.steps, strict=False):
+        setattr(desc, field, stride(step, batch.count))
+    if bias is not None and bias.shape[-2] > 1:
+        desc.bias = native.number("MFA_BIAS_PER_ROW")
+    places = [commands.memory.place(x, output=x is out) for x in arrays]
+    operands = native.struct("mfa_gemm_operands")
+    for offsets in batch.offsets:
+        slots = zip(("a", "b", "c", "bias"), places, offsets, strict=False)
+        for slot, (buffer, start), offset in slots:
+            target = getattr(operands, slot)
+            target.buffer, target.offset = buffer.handle, start + offset * out.itemsize
+        native.call("mfa_" + name, commands.handle, desc, operands)
+
+
+def _steps(array: Array, lead: tuple[int, ...]) -> list[int]:
+    """Element strides along the leading axes, 0 where the array is repeated."""
+    own = [
+        0 if n == 1 else s // array.itemsize
+        for n, s in zip(array.shape[:-2], array.strides[:-2], strict=True)
+    ]
+    return [0] * (len(lead) - len(own)) + own
+
+
+def _squeeze(a: Array, b: Array) -> tuple[int, ...]:
+    """The axes of the product that vectors do not have, as numpy.matmul drops them."""
+    return tuple(axis for axis, x in ((-2, a), (-1, b)) if x.ndim == 1)
+
+
+def _spell(array: Array, transposed: bool) -> str:
+    return f"{array.shape[-2]} x {array.shape[-1]}" + (" (transposed)" if transposed else "")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""The only module that touches libmfa: finds and loads it, calls it, turns statuses into errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from . import errors
+from ._abi import ffi
+
+_NAMES = {"darwin": "libmfa.dylib", "win32": "mfa.dll"}
+_NAME = _NAMES.get(sys.platform, "libmfa.so")
+
+# The fields of mfa_status and what each becomes; a name that is missing here is a Failure.
+_ERRORS: dict[str, type[errors.Error]] = {
+    "MFA_ERROR_INVALID_ARGUMENT": errors.InvalidValue,
+    "MFA_ERROR_INVALID_TYPE": errors.InvalidType,
+    "MFA_ERROR_OUT_OF_BOUNDS": errors.InvalidValue,
+    "MFA_ERROR_OVERLAP": errors.InvalidValue,
+    "MFA_ERROR_READ_ONLY": errors.InvalidValue,
+    "MFA_ERROR_NOT_FOUND": errors.InvalidValue,
+    "MFA_ERROR_UNSUPPORTED": errors.Unsupported,
+    "MFA_ERROR_OUT_OF_MEMORY": errors.OutOfMemory,
+    "MFA_ERROR_CORRUPT": errors.InvalidValue,
+    "MFA_ERROR_COMPILE": errors.InvalidValue,
+}
+
+
+def library_path() -> Path:
+    """MFA_LIBRARY, or the file beside this module."""
+    given = os.environ.get("MFA_LIBRARY")
+    return Path(given) if given else Path(__file__).with_name(_NAME)
+
+
+@cache
+def _library() -> Any:
+    path = library_path()
+    try:
+        return ffi.dlopen(str(path))
+    except OSError as error:
+        raise errors.Failure(f"cannot load {path}: {error}") from None
+
+
+def number(name: str) -> int:
+    """A constant of mfa.h."""
+    return int(ffi.integer_const(name))
+
+
+def enumerators(typename: str) -> dict[int, str]:
+    return dict(ffi.typeof(typename).elements)
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Calls the function and raises what its status means."""
+    status = getattr(_library(), name)(*arguments)
+    if status != 0:
+        raise error_of(int(status), last_error())
+
+
+def error_of(status: int, message: str) -> errors.Error:
+    name = enumerators("mfa_status").get(status, "")
+    return _ERRORS.get(name, errors.Failure)(message or name)
+
+
+def last_error() -> str:
+    return text(_library().mfa_last_error())
+
+
+def version() -> str:
+    return text(_library().mfa_version())
+
+
+def wait(commands: Any, seconds: float) -> bool:
+    """False where the commands have not finished in time."""
+    status = int(_library().mfa_commands_wait(commands, seconds))
+    if status == number("MFA_TIMEOUT"):
+        return False
+    if status != 0:
+        raise error_of(status, last_error())
+    return True
+
+
+def struct(typename: str, **fields: Any) -> Any:
+    """A struct of zeros with its `size` set, and these fields."""
+    value = ffi.new(typename + "*")
+    value.size = ffi.sizeof(typename)
+    for name, field in fields.items():
+        try:
+            setattr(value, name, field)
+        except OverflowError:
+            raise errors.InvalidValue(f"{typename}: {name} is {field!r}; out of range") from None
+        except TypeError:
+            kind = type(field).__name__
+            raise errors.InvalidType(f"{typename}: {name} cannot be a {kind}") from None
+    return value
+
+
+def out(typename: str) -> Any:
+    """Room for one result; read it with [0]."""
+    return ffi.new(typename + "*")
+
+
+def handle(kind: str, maker: str, *arguments: Any) -> Any:
+    """Calls a function whose last argument receives a handle; the handle releases itself."""
+    result = ffi.new(kind + "*")
+    call(maker, *arguments, result)
+    return ffi.gc(result[0], getattr(_library(), kind + "_release"))
+
+
+def text(pointer: Any) -> str:
+    if pointer == ffi.NULL:
+        return ""
+    data: bytes = ffi.string(pointer)
+    return data.decode("utf-8", "replace")
+
+
+def address(pointer: Any) -> int:
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def pointer(memory: int) -> Any:
+    return ffi.cast("void*", memory)
+
+
+def array(typename: str, values: Any) -> Any:
+    return ffi.new(typename + "[]", values)
+
+
+def copy_bytes(target: int, source: int, length: int) -> None:
+    ffi.memmove(pointer(target), pointer(source), length)
+
+
+def completion(function: Any) -> Any:
+    """A C callback; whoever passes it on keeps it alive."""
+
+    def call_back(_context: Any, status: int, message: Any) -> None:
+        function(None if status == 0 else error_of(int(status), text(message)))
+
+    return ffi.callback("mfa_completion", call_back)
+
+
+# A struct that points to other C memory does not keep it alive; here it does.
+_kept: WeakKeyDictionary[Any, tuple[Any, ...]] = WeakKeyDictionary()
+
+
+def keep(value: Any, *needed: Any) -> Any:
+    _kept[value] = needed
+    return value
+
+
+null = ffi.NULL

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""The operations as functions: each makes commands, runs them and returns the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import Array
+from .buffer import Buffer, owner
+from .encode import attention as attention_
+from .encode import cast as cast_
+from .encode import gemm as gemm_
+from .errors import InvalidValue
+from .hardware import Device
+from .hardware import device as find_device
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+def hgemm(
+    a: Any,
+    b: Any,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    c: Any = None,
+    bias: Any = None,
+    activation: str | None = None,
+    out: Any = None,
+    device: Device | str | None = None,
+) -> Array:
+    """activation(alpha * op(a) @ op(b) + beta * c + bias) of float16 arrays, summed in float32.
+
+    Leading axes broadcast as in numpy.matmul. beta is 1 where c is given, else 0; without c it
+    scales what out held. bias is (N,), (M, 1), or a batch of either. activation is "relu", "gelu",
+    "gelu_tanh" or "silu". Matrices are read in place if their rows or columns are contiguous, else
+    copied first.
+    """
+    return _gemm("hgemm", a, b, device, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta,
+                 c=c, bias=bias, activation=activation, out=out)  # fmt: skip
+
+
+def sgemm(
+    a: Any,
+    b: Any,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    c: Any = None,
+    bias: Any = None,
+    activation: str | None = None,
+    out: Any = None,
+    device: Device | str | None = None,
+) -> Array:
+    """The product of float32 arrays: see hgemm."""
+    return _gemm("sgemm", a, b, device, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta,
+                 c=c, bias=bias, activation=activation, out=out)  # fmt: skip
+
+
+def bgemm(
+    a: Any,
+    b: Any,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    c: Any = None,
+    bias: Any = None,
+    activation: str | None = None,
+    out: Any = None,
+    device: Device | str | None = None,
+) -> Array:
+    """The product of ml_dtypes.bfloat16 arrays: see hgemm."""
+    return _gemm("bgemm", a, b, device, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta,
+                 c=c, bias=bias, activation=activation, out=out)  # fmt: skip
+
+
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    *,
+    causal: bool | str = False,
+    scale: float | None = None,
+    mask: Any = None,
+    layout: str = "BHND",
+    return_lse: bool = False,
+    out: Any = None,
+    device: Device | str | None = None,
+) -> Any:
+    """softmax(scale * q @ k.T + mask) @ v; with return_lse also the log-sum-exp of each row.
+
+    layout orders batch, head, row (N) and width (D); k and v may have fewer heads, a divisor of
+    q's. mask is bool (True: attend) or a float to add after scaling, and broadcasts to (batch,
+    head, query, key). causal is True or "lower_right", so that the last query sees every key, or
+    "upper_left". A row that sees nothing gives 0 and a log-sum-exp of -inf. scale is by default
+    1 / sqrt(D). Any strides will do: where neither row nor width is contiguous, inputs are copied.
+    """
+    with _device(device, q, k, v, out).commands() as commands:
+        lse = None
+        if return_lse:
+            shape = attention_.lse_shape(attention_._input("q", q), layout)
+            lse = np.full(shape, -np.inf, np.float32)
+        result = attention_.encode(
+            commands, q, k, v, causal=causal, scale=scale, mask=mask, layout=layout, out=out,
+            lse=lse, copy=True,
+        )  # fmt: skip
+    return (result, lse) if return_lse else result
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Array:
+    """As torch.nn.functional.scaled_dot_product_attention, forward only, on NumPy arrays.
+
+    Shapes are (..., L, E), (..., S, E) and (..., S, Ev); leading axes broadcast. No dropout.
+    """
+    from .sdpa import arrange
+
+    plan = arrange(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa)
+    result: Array = attention(
+        plan.q, plan.k, plan.v, mask=plan.mask, scale=scale,
+        causal="upper_left" if is_causal else False,
+    )  # fmt: skip
+    return result.reshape(plan.shape)
+
+
+def cast(
+    x: Any, dtype: DTypeLike | None = None, *, out: Any = None, device: Device | str | None = None
+) -> Array:
+    """x as float16, bfloat16 or float32, rounded to nearest even."""
+    with _device(device, x, out).commands() as commands:
+        return cast_.encode(commands, x, dtype, out=out, copy=True)
+
+
+def _gemm(name: str, a: Any, b: Any, device: Device | str | None, **options: Any) -> Array:
+    with _device(device, a, b, options["out"]).commands() as commands:
+        return gemm_.encode(commands, name, a, b, copy=True, **options)
+
+
+def _device(given: Device | str | None, *operands: Any) -> Device:
+    """The one given, else that of the buffers the operands lie in, else the default."""
+    if given is not None:
+        return find_device(given)
+    found: list[Device] = []
+    for value in operands:
+        whole = owner(value) if isinstance(value, np.ndarray) else value
+        if isinstance(whole, Buffer) and whole.device not in found:
+            found.append(whole.device)
+    if len(found) > 1:
+        raise InvalidValue(f"operands lie in buffers of {found[0].name} and {found[1].name}")
+    return found[0] if found else find_device()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Descriptors of operations without their data: what Device.prepare and Device.explain take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import native
+from .arrays import bfloat16
+from .errors import InvalidType, InvalidValue
+
+TYPES = {"float16": "MFA_TYPE_HALF", "float32": "MFA_TYPE_FLOAT", "bfloat16": "MFA_TYPE_BFLOAT"}
+GEMMS = {"float16": "hgemm", "float32": "sgemm", "bfloat16": "bgemm"}
+ACTIVATIONS = {
+    None: "MFA_ACTIVATION_NONE",
+    "none": "MFA_ACTIVATION_NONE",
+    "relu": "MFA_ACTIVATION_RELU",
+    "gelu": "MFA_ACTIVATION_GELU",
+    "gelu_tanh": "MFA_ACTIVATION_GELU_TANH",
+    "silu": "MFA_ACTIVATION_SILU",
+}
+CAUSAL = {
+    False: "MFA_CAUSAL_NONE",
+    True: "MFA_CAUSAL_LOWER_RIGHT",
+    "lower_right": "MFA_CAUSAL_LOWER_RIGHT",
+    "upper_left": "MFA_CAUSAL_UPPER_LEFT",
+}
+LAYOUTS = {"BHND": "MFA_LAYOUT_BHND", "BNHD": "MFA_LAYOUT_BNHD"}
+
+
+def choice(name: str, value: Any, choices: dict[Any, str]) -> int:
+    """The constant of mfa.h that a named option stands for."""
+    try:
+        return native.number(choices[value])
+    except (KeyError, TypeError):
+        expected = ", ".join(repr(key) for key in choices)
+        raise InvalidValue(f"{name} is {value!r}; expected one of {expected}") from None
+
+
+def float_type(name: str, dtype: Any) -> str:
+    """float16, float32 or bfloat16, as a name."""
+    import numpy as np
+
+    try:
+        found: str = np.dtype(bfloat16 if dtype == "bfloat16" else dtype).name
+    except TypeError:
+        found = str(dtype)
+    if found not in TYPES:
+        raise InvalidType(f"{name} is {found}; expected float16, float32 or bfloat16")
+    return found
+
+
+class Problem(Protocol):
+    def to_native(self) -> Any:
+        """An mfa_problem, with the descriptor it points to kept alive by it."""
+
+
+@dataclass(frozen=True)
+class GemmDesc:
+    """A product of an M x K and a K x N matrix, or a batch of them."""
+
+    M: int
+    N: int
+    K: int
+    dtype: Any = "float16"
+    batch: int = 1
+    trans_a: bool = False
+    trans_b: bool = False
+    alpha: float = 1.0
+    beta: float = 0.0
+    bias: bool = False
+    activation: str | None = None
+
+    def to_native(self) -> Any:
+        desc = native.struct(
+            "mfa_gemm_desc", M=self.M, N=self.N, K=self.K, batch=self.batch,
+            trans_a=self.trans_a, trans_b=self.trans_b, alpha=self.alpha, has_alpha=True,
+            beta=self.beta, activation=choice("activation", self.activation, ACTIVATIONS),
+        )  # fmt: skip
+        operation = GEMMS[float_type("dtype", self.dtype)].upper()
+        return _problem(desc, "MFA_OPERATION_" + operation, has_bias=self.bias)
+
+
+@dataclass(frozen=True)
+class AttentionDesc:
+    """Attention of R queries to C keys, in H heads of width D, for B batches."""
+
+    R: int
+    C: int
+    D: int
+    H: int = 1
+    B: int = 1
+    Hkv: int | None = None  # as many as H
+    Dv: int | None = None  # as wide as D
+    dtype: Any = "float16"
+    causal: bool | str = False
+    mask: Any = None  # None, "bool", or the dtype of an additive mask
+    scale: float | None = None
+    layout: str = "BHND"
+    return_lse: bool = False
+
+    def to_native(self) -> Any:
+        name = float_type("dtype", self.dtype)
+        desc = native.struct(
+            "mfa_attention_desc", B=self.B, H=self.H, Hkv=self.Hkv or self.H, R=self.R, C=self.C,
+            D=self.D, Dv=self.Dv or self.D, type=native.number(TYPES[name]),
+            causal=choice("causal", self.causal, CAUSAL),
+            layout=choice("layout", self.layout, LAYOUTS),
+        )  # fmt: skip
+        if self.scale is not None:
+            desc.scale, desc.has_scale = self.scale, True
+        if self.mask in ("bool", bool):
+            desc.mask_kind = native.number("MFA_MASK_BOOLEAN")
+        elif self.mask is not None:
+            desc.mask_kind = native.number("MFA_MASK_ADDITIVE")
+            desc.mask_type = native.number(TYPES[float_type("mask", self.mask)])
+        return _problem(desc, "MFA_OPERATION_ATTENTION", has_lse=self.return_lse)
+
+
+@dataclass(frozen=True)
+class CastDesc:
+    """Numbers of one type turned into another."""
+
+    count: int
+    source: Any
+    destination: Any
+
+    def to_native(self) -> Any:
+        source, destination = (
+            native.number(TYPES[float_type(name, getattr(self, name))])
+            for name in ("source", "destination")
+        )
+        desc = native.struct(
+            "mfa_cast_desc", count=self.count, source_type=source, destination_type=destination
+        )
+        return _problem(desc, "MFA_OPERATION_CAST")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The kernel, its variant and its tiles for a problem."""
+
+    kernel: str
+    variant: str
+    reason: str
+    tile: tuple[int, int, int]
+    threads_per_threadgroup: int
+    threadgroups: tuple[int, int, int]
+    threadgroup_memory: int
+    workspace: int
+    cached: bool
+
+    @classmethod
+    def from_native(cls, value: Any) -> Explanation:
+        x, y, z = (int(n) for n in value.tile)
+        gx, gy, gz = (int(n) for n in value.threadgroups)
+        return cls(
+            kernel=native.text(value.kernel),
+            variant=native.text(value.variant),
+            reason=native.text(value.reason),
+            tile=(x, y, z),
+            threads_per_threadgroup=int(value.threads_per_threadgroup),
+            threadgroups=(gx, gy, gz),
+            threadgroup_memory=int(value.threadgroup_memory),
+            workspace=int(value.workspace),
+            cached=bool(value.cached),
+        )
+
+
+def _problem(desc: Any, operation: str, **flags: bool) -> Any:
+    problem = native.struct("mfa_problem", desc=desc, operation=native.number(operation), **flags)
+    return native.keep(problem, desc)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""How far a result may be from float64. Nothing here is chosen to make a test pass.
+
+The rule: an operation in precision P may be at most twice as far from the float64 result as a naive
+implementation in precision P is, plus one rounding of the output to P.
+
+"As far as a naive implementation is" is the larger of two numbers. One is measured: the naive
+implementation below, run on the same data. On small data it can be exact by luck, so the other is
+the model of it. A sum of n products, added one after another in unit roundoff u, is off by a random
+walk of n roundings, each at most u times the sum of the magnitudes: sqrt(n) * u * (|A| @ |B|).
+
+GEMM: naive means float32 products and sums over storage in P. Alpha, beta, bias and activation are
+applied in float32; an activation multiplies an error by at most its largest slope.
+
+Attention: naive means the textbook formula with its two intermediate matrices, S and P, stored in
+the precision of the data, as an implementation without fusion does. An error of d in a score
+changes its probability by a factor of exp(d), so the output by at most d * (P @ |V|) * 2 (once
+through the numerator and once through the denominator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_F32 = 2.0**-24
+# Unit roundoff and the smallest positive number of each storage type.
+_ROUND = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": _F32}
+_TINY = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149}
+# Largest slope of each activation.
+SLOPE = {"none": 1.0, "relu": 1.0, "gelu": 1.13, "silu": 1.10}
+# An exponential or hyperbolic tangent of MSL may be this many units in the last place off.
+_FUNCTION_ULPS = 8
+
+
+def output_rounding(expected: Array, dtype: np.dtype[Any]) -> Array:
+    return 2 * _ROUND[dtype.name] * np.abs(expected) + _TINY[dtype.name]
+
+
+def random(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+    return rng.standard_normal(shape).astype(np.float32).astype(dtype)
+
+
+def activate(name: str, x: Array) -> Array:
+    """In the type of x. GELU is the one with the hyperbolic tangent."""
+    t = x.dtype.type
+    if name == "relu":
+        return np.maximum(x, t(0))
+    if name == "gelu":
+        inner = t(0.7978845608028654) * (x + t(0.044715) * x * x * x)
+        return t(0.5) * x * (t(1) + np.tanh(inner))
+    if name == "silu":
+        with np.errstate(over="ignore"):
+            return x / (t(1) + np.exp(-x))
+    return x
+
+
+def naive_product(a: Array, b: Array) -> Array:
+    """Batched a @ b in float32, one product after another."""
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = np.zeros((*batch, a.shape[-2], b.shape[-1]), np.float32)
+    for k in range(a.shape[-1]):
+        out += a[..., :, k, None] * b[..., None, k, :]
+    return out
+
+
+class Gemm:
+    """The float64 result of a GEMM and the error it may have."""
+
+    def __init__(
+        self,
+        a: Array,
+        b: Array,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.0,
+        c: Array | None = None,
+        bias: Array | None = None,
+        activation: str = "none",
+        finish: Callable[[Array], Array] | None = None,
+    ) -> None:
+        dtype = a.dtype
+
+        def rest(product: Array) -> Array:
+            t = product.dtype.type
+            out = product * t(alpha)
+            if c is not None:
+                out = out + t(beta) * c.astype(t)
+            if bias is not None:
+                out = out + bias.astype(t)
+            return activate(activation, out)
+
+        a64, b64 = a.astype(np.float64), b.astype(np.float64)
+        self.expected = rest(a64 @ b64)
+        naive = rest(naive_product(a, b)).astype(dtype).astype(np.float64)
+        measured = np.abs(naive - self.expected).max(initial=0.0)
+        terms = abs(alpha) * (np.abs(a64) @ np.abs(b64))
+        extra = np.zeros(())
+        if c is not None:
+            extra = extra + abs(beta) * np.abs(c.astype(np.float64))
+        if bias is not None:
+            extra = extra + np.abs(bias.astype(np.float64))
+        model = SLOPE[activation] * _F32 * (np.sqrt(a.shape[-1]) * terms + 3 * (terms + extra))
+        if activation in ("gelu", "silu"):
+            model = model + _FUNCTION_ULPS * _F32 * (terms + extra)
+        self.tolerance = 2 * np.maximum(measured, model) + output_rounding(self.expected, dtype)
+
+
+class Attention:
+    """The float64 result of attention on [batch, heads, rows, width] and the error it may have.
+
+    `attend` is True where a row may look at a column; `bias` is added after scaling.
+    """
+
+    def __init__(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        *,
+        scale: float,
+        attend: Array | None = None,
+        bias: Array | None = None,
+    ) -> None:
+        dtype = q.dtype
+        groups = q.shape[1] // k.shape[1]
+        k, v = np.repeat(k, groups, axis=1), np.repeat(v, groups, axis=1)
+
+        def scores(product: Array) -> Array:
+            t = product.dtype.type
+            s = product * t(scale)
+            if bias is not None:
+                s = s + bias.astype(t)
+            return s if attend is None else np.where(attend, s, t(-np.inf))
+
+        kt = np.swapaxes(k, -1, -2)
+        q64, kt64, v64 = (x.astype(np.float64) for x in (q, kt, v))
+        s64 = scores(q64 @ kt64)
+        p64, self.lse = softmax(s64)
+        self.expected = p64 @ v64
+
+        s32 = scores(naive_product(q, kt))
+        p_naive, _ = softmax(s32.astype(dtype).astype(np.float32))
+        naive = naive_product(p_naive.astype(dtype), v).astype(dtype).astype(np.float64)
+        measured = np.abs(naive - self.expected).max(initial=0.0)
+
+        seen = np.isfinite(s64)
+        magnitude = np.where(seen, scale * (np.abs(q64) @ np.abs(kt64)), 0.0)
+        if bias is not None:
+            magnitude = magnitude + np.where(seen, np.abs(bias.astype(np.float64)), 0.0)
+        size = magnitude.max(axis=-1, initial=0.0, keepdims=True)
+        score_error = (np.sqrt(q.shape[-1]) + 3) * _F32 * size
+        stored = _ROUND[dtype.name] * np.abs(np.where(seen, s64, 0)).max(
+            axis=-1, initial=0.0, keepdims=True
+        )
+        sums = (np.sqrt(k.shape[-2]) + _FUNCTION_ULPS) * _F32 + _ROUND[dtype.name]
+        model = (2 * (score_error + stored) + sums) * (p64 @ np.abs(v64))
+        self.tolerance = 2 * np.maximum(measured, model) + output_rounding(self.expected, dtype)
+
+        _, lse_naive = softmax(s32)
+        finite = np.isfinite(self.lse)
+        lse = np.where(finite, self.lse, 0)
+        off = np.abs(np.where(finite, lse_naive.astype(np.float64) - lse, 0))
+        lse_model = score_error[..., 0] + sums_of_lse(k.shape[-2])
+        self.lse_tolerance = 2 * np.maximum(off.max(initial=0.0), lse_model) + 2 * _F32 * np.abs(
+            lse
+        )
+
+
+def sums_of_lse(columns: int) -> float:
+    """The error of the logarithm of a sum of `columns` exponentials."""
+    return float((np.sqrt(columns) + _FUNCTION_ULPS) * _F32)
+
+
+def softmax(scores: Array) -> tuple[Array, Array]:
+    """Over the last axis, with its log-sum-exp. A row of -inf gives zeros and -inf."""
+    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    empty = np.isneginf(top)
+    e = np.exp(scores - np.where(empty, 0, top))
+    total = e.sum(axis=-1, keepdims=True, dtype=scores.dtype)
+    with np.errstate(divide="ignore"):
+        lse = np.where(empty, -np.inf, np.log(total) + np.where(empty, 0, top))
+    return e / np.where(empty, 1, total), lse[..., 0]
+
+
+def assert_within(actual: Array, expected: Array, tolerance: Array, what: str = "") -> None:
+    """Infinities must be equal, finite numbers within the tolerance, and nothing may be NaN."""
+    actual = np.asarray(actual).astype(np.float64)
+    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, not {expected.shape}"
+    infinite = np.isinf(expected)
+    assert np.array_equal(actual[infinite], expected[infinite]), f"{what}: infinities differ"
+    error = np.abs(np.where(infinite, 0.0, actual) - np.where(infinite, 0.0, expected))
+    excess = error - tolerance
+    if not (excess <= 0).all():
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), error.shape)
+        raise AssertionError(
+            f"{what}: at {tuple(int(i) for i in worst)} got {actual[worst]!r}, expected "
+            f"{expected[worst]!r} within {np.broadcast_to(tolerance, error.shape)[worst]:.3g}; "
+            f"{int((~(excess <= 0)).sum())} of {error.size} are too far off"
+        )
+
+
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
