@@ -5,6 +5,7 @@
 #include <metal_stdlib>
 
 #include "shared.h"
+#include "tile.h"
 
 using namespace metal;
 
@@ -58,8 +59,7 @@ constant bool grouped_query = MFA_OR(given_grouped_query, false);
 constant bool generate = MFA_OR(given_generate, false);
 constant bool forward_pass = MFA_OR(given_forward, true) && !generate;
 constant uint mask_kind =
-    MFA_OR(given_mask_kind,
-           MFA_OR(given_masked, false) ? MFA_MASK_ADDITIVE_SCALED : MFA_MASK_NONE);
+    MFA_OR(given_mask_kind, MFA_OR(given_masked, false) ? MFA_MASK_ADDITIVE_SCALED : MFA_MASK_NONE);
 constant uint mask_type = MFA_OR(given_mask_type, data_type);
 constant bool has_mask = mask_kind != MFA_MASK_NONE;
 constant bool block_sparse = has_mask && !generate && MFA_OR(given_block_sparse, false);
@@ -68,11 +68,11 @@ constant uint causal = MFA_OR(given_causal, MFA_CAUSAL_NONE);
 constant bool write_lse = MFA_OR(given_write_lse, false) && forward_pass;
 constant bool staged = MFA_OR(given_staged, false);
 constant bool has_offsets = batched && has_mask;
-constant bool has_parameters =
-    MFA_OR(given_parameters,
-           !(is_function_constant_defined(fixed_R) && is_function_constant_defined(fixed_C) &&
-             is_function_constant_defined(fixed_H) && is_function_constant_defined(fixed_D) &&
-             is_function_constant_defined(fixed_scale)));
+constant bool complete =
+    is_function_constant_defined(fixed_R) && is_function_constant_defined(fixed_C) &&
+    is_function_constant_defined(fixed_H) && is_function_constant_defined(fixed_D) &&
+    is_function_constant_defined(fixed_scale);
+constant bool has_parameters = MFA_OR(given_parameters, !complete);
 
 constant ushort R_simd = MFA_OR(given_R_simd, MFA_DEFAULT_R_SIMD);
 constant ushort C_simd = MFA_OR(given_C_simd, MFA_DEFAULT_C_SIMD);
@@ -88,8 +88,10 @@ constant ushort C_block = C_simd + MFA_OR(given_C_bank, 0);
 constant ushort D_block = D_simd + MFA_OR(given_D_bank, 0);
 constant ushort D_V_block = D_V_simd + MFA_OR(given_D_bank, 0);
 
-constant bool supported = !MFA_OR(given_triangular, false) && !MFA_OR(given_backward, false) &&
-                          D_simd > 0 && D_V_simd > 0 && R_simd <= MFA_MAX_ATTENTION_SIMD;
+constant bool supported =
+    (complete || has_parameters) && !MFA_OR(given_triangular, false) &&
+    !MFA_OR(given_backward, false) && D_simd > 0 && D_V_simd > 0 &&
+    (R_simd | C_simd | D_simd | D_V_simd) % 8 == 0 && R_simd <= MFA_MAX_ATTENTION_SIMD;
 
 constexpr constant float nothing = -1e38f;  // a score that takes no part; log2 units
 constexpr constant float log2_e = 1.44269504f;
@@ -102,28 +104,41 @@ struct attention_operand {
   ulong leading;
 };
 
+/// Elements [first, sequence) x [0, size) of an operand -> a tile in the operand's orientation:
+/// [sequence][size] where `rows`, else [size][sequence].
+template <typename T, typename E>
+inline void load_operand(attention_operand<const device T*> operand, bool rows, uint first,
+                         uint sequence, uint size, mfa_tile<E> tile, mfa_place place) {
+  const uint left = first < sequence ? sequence - first : 0;
+  if (rows) {
+    load_tile(operand.data + first * operand.leading, operand.leading, left, size, tile, place);
+  } else {
+    load_tile(operand.data + first, operand.leading, size, left, tile, place);
+  }
+}
+
 /// What a threadgroup has to do. Uniform.
 template <typename T>
 struct attention_block {
-  attention_operand<const device T *> Q, K, V;
-  attention_operand<device T *> O;
-  device float *lse;
-  attention_operand<const device uchar *> mask;  // leading counts elements
-  device uchar *block_mask;  // of this row of blocks
+  attention_operand<const device T*> Q, K, V;
+  attention_operand<device T*> O;
+  device float* lse;
+  attention_operand<const device uchar*> mask;  // leading counts elements
+  device uchar* block_mask;                     // of this row of blocks
   uint R, C, D, D_V;
-  uint r;              // the first row
-  uint columns;        // columns any of its rows attends to
-  int causal_offset;   // column <= row + causal_offset
-  float scale;         // times log2(e)
+  uint r;             // the first row
+  uint columns;       // columns any of its rows attends to
+  int causal_offset;  // column <= row + causal_offset
+  float scale;        // times log2(e)
 };
 
 /// Element `index` of an additive mask.
-inline float mask_value(const device uchar *mask, ulong index) {
-  if (mask_type == MFA_TYPE_HALF) return float(reinterpret_cast<const device half *>(mask)[index]);
+inline float mask_value(const device uchar* mask, ulong index) {
+  if (mask_type == MFA_TYPE_HALF) return float(reinterpret_cast<const device half*>(mask)[index]);
   if (mask_type == MFA_TYPE_BFLOAT) {
-    return float(reinterpret_cast<const device bfloat *>(mask)[index]);
+    return float(reinterpret_cast<const device bfloat*>(mask)[index]);
   }
-  return reinterpret_cast<const device float *>(mask)[index];
+  return reinterpret_cast<const device float*>(mask)[index];
 }
 
 /// True if an additive mask's value takes its element out. MFA 1.0 marks them by the type's
@@ -133,16 +148,17 @@ inline bool mask_excludes(float value) {
   return value < nothing;
 }
 
-/// A raw score -> its logit in log2 units, `nothing` where the mask excludes it.
-inline float masked_score(attention_operand<const device uchar *> mask, float score, float scale,
-                          uint row, uint column) {
-  const ulong index = row * mask.leading + column;
-  if (mask_kind == MFA_MASK_BOOLEAN) return mask.data[index] != 0 ? score * scale : nothing;
-  if (mask_kind == MFA_MASK_NONE) return score * scale;
-  const float value = mask_value(mask.data, index);
-  const float logit = mask_kind == MFA_MASK_ADDITIVE ? fma(score, scale, value * log2_e)
-                                                     : (score + value) * scale;
-  return mask_excludes(value) ? nothing : logit;
+/// What element `index` of the mask adds to a scaled score in log2 units; `nothing` excludes it.
+inline float mask_addend(const device uchar* mask, ulong index, float scale) {
+  if (mask_kind == MFA_MASK_BOOLEAN) return mask[index] != 0 ? 0.0f : nothing;
+  const float value = mask_value(mask, index);
+  const float factor = mask_kind == MFA_MASK_ADDITIVE ? log2_e : scale;
+  return mask_excludes(value) ? nothing : value * factor;
+}
+
+/// A raw score -> its logit in log2 units.
+inline float masked_score(float score, float scale, float addend) {
+  return addend <= nothing ? nothing : fma(score, scale, addend);
 }
 
 inline ulong mask_element_size() {

@@ -5,16 +5,14 @@
 #include "attention_staged.h"
 #include "block_mask.h"
 
-constant bool direct_fits =
-    R_tiles * C_tiles <= MFA_MAX_ATTENTION_MATRICES &&
-    R_tiles * D_tiles <= MFA_MAX_ATTENTION_MATRICES &&
-    R_tiles * D_V_tiles <= MFA_MAX_ATTENTION_MATRICES;
+constant bool direct_fits = R_tiles * C_tiles <= MFA_MAX_ATTENTION_MATRICES &&
+                            R_tiles * D_tiles <= MFA_MAX_ATTENTION_MATRICES &&
+                            R_tiles * D_V_tiles <= MFA_MAX_ATTENTION_MATRICES;
 
 template <typename T>
-inline void attend(const thread attention_buffers &buffers, threadgroup uchar *memory, uint3 group,
+inline void attend(const thread attention_buffers& buffers, threadgroup uchar* memory, uint3 group,
                    mfa_place place) {
-  const attention_block<T> block =
-      make_block<T>(buffers, group.x * R_group, group.y, group.z);
+  const attention_block<T> block = make_block<T>(buffers, group.x * R_group, group.y, group.z);
   if (block.r >= block.R || block.D > D_simd || block.D_V > D_V_simd) return;
   if (staged) {
     attention_staged(block, memory, place);
@@ -24,7 +22,7 @@ inline void attend(const thread attention_buffers &buffers, threadgroup uchar *m
 }
 
 /// Threadgroup (x, y, z) summarises block (row x, column y) of mask z.
-inline void summarize(const thread attention_buffers &buffers, threadgroup uchar *memory,
+inline void summarize(const thread attention_buffers& buffers, threadgroup uchar* memory,
                       uint3 group, mfa_place place) {
   uint heads = has_parameters ? buffers.parameters->mask_heads : 1;
   heads = max(heads, 1u);
@@ -33,22 +31,22 @@ inline void summarize(const thread attention_buffers &buffers, threadgroup uchar
   set_mask(block, buffers, group.z / heads, group.z % heads);
   if (block.r >= block.R || group.y * C_simd >= block.C) return;
   summarize_block(block.mask, block.block_mask, block.R, block.C, block.r, group.y,
-                  reinterpret_cast<threadgroup uint *>(memory), place);
+                  reinterpret_cast<threadgroup uint*>(memory), place);
 }
 
 kernel void attention(
-    device uchar *Q [[buffer(MFA_SLOT_Q), function_constant(forward_pass)]],
-    device uchar *K [[buffer(MFA_SLOT_K), function_constant(forward_pass)]],
-    device uchar *V [[buffer(MFA_SLOT_V), function_constant(forward_pass)]],
-    device uchar *O [[buffer(MFA_SLOT_O), function_constant(forward_pass)]],
-    device float *lse [[buffer(MFA_SLOT_LSE), function_constant(write_lse)]],
-    constant ulong4 *offsets [[buffer(MFA_SLOT_OFFSETS), function_constant(has_offsets)]],
-    constant uint4 *heads [[buffer(MFA_SLOT_HEADS), function_constant(grouped_query)]],
-    const device uchar *mask [[buffer(MFA_SLOT_MASK), function_constant(has_mask)]],
-    device uchar *block_mask [[buffer(MFA_SLOT_BLOCK_MASK), function_constant(has_block_mask)]],
-    constant mfa_attention_parameters &parameters
+    device uchar* Q [[buffer(MFA_SLOT_Q), function_constant(forward_pass)]],
+    device uchar* K [[buffer(MFA_SLOT_K), function_constant(forward_pass)]],
+    device uchar* V [[buffer(MFA_SLOT_V), function_constant(forward_pass)]],
+    device uchar* O [[buffer(MFA_SLOT_O), function_constant(forward_pass)]],
+    device float* lse [[buffer(MFA_SLOT_LSE), function_constant(write_lse)]],
+    constant ulong4* offsets [[buffer(MFA_SLOT_OFFSETS), function_constant(has_offsets)]],
+    constant uint4* heads [[buffer(MFA_SLOT_HEADS), function_constant(grouped_query)]],
+    const device uchar* mask [[buffer(MFA_SLOT_MASK), function_constant(has_mask)]],
+    device uchar* block_mask [[buffer(MFA_SLOT_BLOCK_MASK), function_constant(has_block_mask)]],
+    constant mfa_attention_parameters& parameters
     [[buffer(MFA_SLOT_PARAMETERS), function_constant(has_parameters)]],
-    threadgroup uchar *memory [[threadgroup(MFA_SLOT_TILES)]],
+    threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
     uint3 group [[threadgroup_position_in_grid]],
     ushort simdgroup [[simdgroup_index_in_threadgroup]],
     ushort lane [[thread_index_in_simdgroup]]) {

@@ -7,41 +7,41 @@
 /// The buffers of `attention`; those a variant does not use are null.
 struct attention_buffers {
   device uchar *Q, *K, *V, *O;
-  device float *lse;
-  constant ulong4 *offsets;
-  constant uint4 *heads;
-  const device uchar *mask;
-  device uchar *block_mask;
-  constant mfa_attention_parameters *parameters;
+  device float* lse;
+  constant ulong4* offsets;
+  constant uint4* heads;
+  const device uchar* mask;
+  device uchar* block_mask;
+  constant mfa_attention_parameters* parameters;
 };
 
 /// The first element of (batch, head) in MFA 1.0's packed layouts: [B, sequence, H, D] where rows
 /// are contiguous, else [B, H, D, sequence].
 template <typename T>
-inline attention_operand<device T *> packed(device uchar *data, bool rows, uint sequence, uint heads,
-                                            uint size, uint batch, uint head) {
+inline attention_operand<device T*> packed(device uchar* data, bool rows, uint sequence, uint heads,
+                                           uint size, uint batch, uint head) {
   const ulong width = ulong(heads) * size;
   const ulong start = batch * width * sequence + ulong(head) * size * (rows ? 1 : sequence);
-  return {reinterpret_cast<device T *>(data) + start, rows ? width : sequence};
+  return {reinterpret_cast<device T*>(data) + start, rows ? width : sequence};
 }
 
 template <typename T>
-inline attention_operand<device T *> strided(device uchar *data, const constant mfa_strides &strides,
-                                             uint batch, uint head) {
-  return {reinterpret_cast<device T *>(data) + batch * strides.batch + head * strides.head,
+inline attention_operand<device T*> strided(device uchar* data, const constant mfa_strides& strides,
+                                            uint batch, uint head) {
+  return {reinterpret_cast<device T*>(data) + batch * strides.batch + head * strides.head,
           strides.leading};
 }
 
 template <typename T>
-inline attention_operand<const device T *> readable(attention_operand<device T *> operand) {
+inline attention_operand<const device T*> readable(attention_operand<device T*> operand) {
   return {operand.data, operand.leading};
 }
 
 /// Sizes, scale, causal bounds.
 template <typename T>
-inline void set_sizes(thread attention_block<T> &block, const thread attention_buffers &buffers,
+inline void set_sizes(thread attention_block<T>& block, const thread attention_buffers& buffers,
                       uint row) {
-  const constant mfa_attention_parameters *parameters = buffers.parameters;
+  const constant mfa_attention_parameters* parameters = buffers.parameters;
   block.R = is_function_constant_defined(fixed_R) ? fixed_R : parameters->R;
   block.C = is_function_constant_defined(fixed_C) ? fixed_C : parameters->C;
   block.D = is_function_constant_defined(fixed_D) ? fixed_D : parameters->D;
@@ -59,14 +59,14 @@ inline void set_sizes(thread attention_block<T> &block, const thread attention_b
 
 /// The mask and the summaries of its blocks, as seen by query head `head`.
 template <typename T>
-inline void set_mask(thread attention_block<T> &block, const thread attention_buffers &buffers,
+inline void set_mask(thread attention_block<T>& block, const thread attention_buffers& buffers,
                      uint batch, uint head) {
   if (!has_mask) return;
   ulong mask_bytes = 0, block_bytes = 0, block_leading = (block.C + C_simd - 1) / C_simd;
   block.mask.leading = block.C;
   if (has_parameters) {
-    const constant mfa_strides &mask = buffers.parameters->mask;
-    const constant mfa_strides &blocks = buffers.parameters->block_mask;
+    const constant mfa_strides& mask = buffers.parameters->mask;
+    const constant mfa_strides& blocks = buffers.parameters->block_mask;
     mask_bytes = (batch * mask.batch + head * mask.head) * mask_element_size();
     block_bytes = batch * blocks.batch + head * blocks.head;
     block.mask.leading = mask.leading;
@@ -84,7 +84,7 @@ inline void set_mask(thread attention_block<T> &block, const thread attention_bu
 
 /// Everything of the forward pass for query head `head` of batch `batch`, from row `row`.
 template <typename T>
-inline attention_block<T> make_block(const thread attention_buffers &buffers, uint row, uint head,
+inline attention_block<T> make_block(const thread attention_buffers& buffers, uint row, uint head,
                                      uint batch) {
   attention_block<T> block;
   set_sizes(block, buffers, row);
@@ -95,7 +95,7 @@ inline attention_block<T> make_block(const thread attention_buffers &buffers, ui
   if (grouped_query) heads = buffers.heads[head];
 
   if (has_parameters) {
-    const constant mfa_attention_parameters &p = *buffers.parameters;
+    const constant mfa_attention_parameters& p = *buffers.parameters;
     block.Q = readable(strided<T>(buffers.Q, p.Q, batch, heads.x));
     block.K = readable(strided<T>(buffers.K, p.K, batch, heads.y));
     block.V = readable(strided<T>(buffers.V, p.V, batch, heads.z));

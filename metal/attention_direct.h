@@ -29,20 +29,8 @@ struct direct_state {
   float m[MFA_MAX_ATTENTION_SIMD / 8], l[MFA_MAX_ATTENTION_SIMD / 8];
 };
 
-/// `count` x `size` elements of an operand from `first` on -> a tile in the operand's orientation.
 template <typename T>
-inline void load_block(attention_operand<const device T *> operand, bool rows, uint first,
-                       uint sequence, uint size, mfa_tile<T> tile, mfa_place place) {
-  if (rows) {
-    load_tile(operand.data + first * operand.leading, operand.leading, sequence - first, size, tile,
-              place);
-  } else {
-    load_tile(operand.data + first, operand.leading, size, sequence - first, tile, place);
-  }
-}
-
-template <typename T>
-inline void direct_queries(thread direct_state<T> &state, const threadgroup T *tile,
+inline void direct_queries(thread direct_state<T>& state, const threadgroup T* tile,
                            ushort origin) {
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
@@ -60,7 +48,7 @@ inline void direct_queries(thread direct_state<T> &state, const threadgroup T *t
 }
 
 template <typename T>
-inline void direct_scores(thread direct_state<T> &state, const threadgroup T *tile) {
+inline void direct_scores(thread direct_state<T>& state, const threadgroup T* tile) {
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < R_tiles * C_tiles; ++i) {
     state.S[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
@@ -85,7 +73,7 @@ inline void direct_scores(thread direct_state<T> &state, const threadgroup T *ti
 }
 
 template <typename T>
-inline void direct_values(thread direct_state<T> &state, const threadgroup T *tile) {
+inline void direct_values(thread direct_state<T>& state, const threadgroup T* tile) {
 #pragma clang loop unroll(full)
   for (ushort c = 0; c < C_tiles; ++c) {
 #pragma clang loop unroll(full)
@@ -107,12 +95,13 @@ inline void direct_values(thread direct_state<T> &state, const threadgroup T *ti
 
 /// A raw score -> its logit; the guards that a block does not need are uniformly false.
 template <typename T>
-inline float direct_logit(const thread attention_block<T> &block, float score, uint row,
+inline float direct_logit(const thread attention_block<T>& block, float score, uint row,
                           uint column, bool masked, bool edge) {
   if (!masked && !edge) return score * block.scale;
   float logit = score * block.scale;
   if (masked && column < block.C) {
-    logit = masked_score(block.mask, score, block.scale, min(row, block.R - 1), column);
+    const ulong index = min(row, block.R - 1) * block.mask.leading + column;
+    logit = masked_score(score, block.scale, mask_addend(block.mask.data, index, block.scale));
   }
   const int last = causal != MFA_CAUSAL_NONE ? int(row) + block.causal_offset : int(block.C) - 1;
   return column < block.C && int(column) <= last ? logit : nothing;
@@ -120,18 +109,18 @@ inline float direct_logit(const thread attention_block<T> &block, float score, u
 
 /// Scores -> weights; m, l and O follow. A row lies in the four lanes that differ in bits 0 and 3.
 template <typename T>
-inline void direct_softmax(const thread attention_block<T> &block, thread direct_state<T> &state,
+inline void direct_softmax(const thread attention_block<T>& block, thread direct_state<T>& state,
                            uint first_row, uint first, bool masked, ushort2 lane) {
   const bool edge =
-      first + C_simd > block.C || (causal != MFA_CAUSAL_NONE &&
-                                   int(first + C_simd) - 1 > int(first_row) + block.causal_offset);
+      first + C_simd > block.C ||
+      (causal != MFA_CAUSAL_NONE && int(first + C_simd) - 1 > int(first_row) + block.causal_offset);
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
     const uint row = first_row + r * 8 + lane.x;
     float m = state.m[r];
 #pragma clang loop unroll(full)
     for (ushort c = 0; c < C_tiles; ++c) {
-      thread auto &s = state.S[r * C_tiles + c].thread_elements();
+      thread auto& s = state.S[r * C_tiles + c].thread_elements();
       const uint column = first + c * 8 + lane.y;
       s[0] = direct_logit(block, s[0], row, column, masked, edge);
       s[1] = direct_logit(block, s[1], row, column + 1, masked, edge);
@@ -144,7 +133,7 @@ inline void direct_softmax(const thread attention_block<T> &block, thread direct
     float sum = 0.0f;
 #pragma clang loop unroll(full)
     for (ushort c = 0; c < C_tiles; ++c) {
-      thread auto &s = state.S[r * C_tiles + c].thread_elements();
+      thread auto& s = state.S[r * C_tiles + c].thread_elements();
       s[0] = fast::exp2(s[0] - base);
       s[1] = fast::exp2(s[1] - base);
       sum += s[0] + s[1];
@@ -157,7 +146,7 @@ inline void direct_softmax(const thread attention_block<T> &block, thread direct
     state.m[r] = m;
 #pragma clang loop unroll(full)
     for (ushort d = 0; d < D_V_tiles; ++d) {
-      thread auto &o = state.O[r * D_V_tiles + d].thread_elements();
+      thread auto& o = state.O[r * D_V_tiles + d].thread_elements();
       o[0] *= correction;
       o[1] *= correction;
     }
@@ -165,18 +154,19 @@ inline void direct_softmax(const thread attention_block<T> &block, thread direct
 }
 
 template <typename T>
-inline void direct_store(const thread attention_block<T> &block, thread direct_state<T> &state,
+inline void direct_store(const thread attention_block<T>& block, thread direct_state<T>& state,
                          uint first_row, ushort2 lane) {
-  const ulong row_stride = O_rows ? block.O.leading : 1, column_stride = O_rows ? 1 : block.O.leading;
+  const ulong row_stride = O_rows ? block.O.leading : 1,
+              column_stride = O_rows ? 1 : block.O.leading;
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
     const uint row = first_row + r * 8 + lane.x;
     const float factor = reciprocal(state.l[r]);
 #pragma clang loop unroll(full)
     for (ushort d = 0; d < D_V_tiles; ++d) {
-      thread auto &o = state.O[r * D_V_tiles + d].thread_elements();
+      thread auto& o = state.O[r * D_V_tiles + d].thread_elements();
       const uint column = d * 8 + lane.y;
-      device T *to = block.O.data + row * row_stride + column * column_stride;
+      device T* to = block.O.data + row * row_stride + column * column_stride;
       if (row < block.R && column < block.D_V) to[0] = T(o[0] * factor);
       if (row < block.R && column + 1 < block.D_V) to[column_stride] = T(o[1] * factor);
     }
@@ -187,9 +177,9 @@ inline void direct_store(const thread attention_block<T> &block, thread direct_s
 }
 
 template <typename T>
-inline void attention_direct(const thread attention_block<T> &block, threadgroup uchar *bytes,
+inline void attention_direct(const thread attention_block<T>& block, threadgroup uchar* bytes,
                              mfa_place place) {
-  threadgroup T *memory = reinterpret_cast<threadgroup T *>(bytes);
+  threadgroup T* memory = reinterpret_cast<threadgroup T*>(bytes);
   const mfa_tile<T> Q_tile = {memory, Q_rows ? R_group : D_simd, Q_rows ? D_simd : R_group,
                               Q_rows ? D_block : R_block};
   const mfa_tile<T> K_tile = {memory, K_rows ? C_simd : D_simd, K_rows ? D_simd : C_simd,
@@ -201,7 +191,7 @@ inline void attention_direct(const thread attention_block<T> &block, threadgroup
   const uint first_row = block.r + origin;
 
   direct_state<T> state;
-  load_block(block.Q, Q_rows, block.r, block.R, block.D, Q_tile, place);
+  load_operand(block.Q, Q_rows, block.r, block.R, block.D, Q_tile, place);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   direct_queries(state, memory, origin);
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -220,11 +210,11 @@ inline void attention_direct(const thread attention_block<T> &block, threadgroup
     if (summary == MFA_BLOCK_SKIP) continue;
     const bool masked = has_mask && summary == MFA_BLOCK_MASKED;
 
-    load_block(block.K, K_rows, c, block.C, block.D, K_tile, place);
+    load_operand(block.K, K_rows, c, block.C, block.D, K_tile, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     direct_scores(state, memory);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    load_block(block.V, V_rows, c, block.C, block.D_V, V_tile, place);
+    load_operand(block.V, V_rows, c, block.C, block.D_V, V_tile, place);
     direct_softmax(block, state, first_row, c, masked, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     direct_values(state, memory);

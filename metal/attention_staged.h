@@ -16,6 +16,7 @@
 #include "tile.h"
 
 constant ushort staged_width = D_simd > D_V_simd ? D_simd : D_V_simd;
+constant uint staged_KV = uint(C_simd) * staged_width;  // elements of the tile of K or V
 constant ushort staged_rows = (R_simd + MFA_SIMDGROUP_SIZE - 1) / MFA_SIMDGROUP_SIZE;
 
 #define MFA_MAX_STAGED_ROWS (MFA_MAX_ATTENTION_SIMD / MFA_SIMDGROUP_SIZE)
@@ -30,6 +31,63 @@ struct staged_rows_state {
   float m[MFA_MAX_STAGED_ROWS], l[MFA_MAX_STAGED_ROWS], correction[MFA_MAX_STAGED_ROWS];
 };
 
+/// A tile in its operand's orientation.
+inline mfa_tile<float> staged_tile(threadgroup float* data, bool rows, ushort sequence,
+                                   ushort size) {
+  if (rows) return {data, sequence, size, size};
+  return {data, size, sequence, sequence};
+}
+
+/// Q -> Q^T. Contiguous rows pass through the area of K and V, C_simd of them at a time.
+template <typename T>
+inline void staged_queries(const thread attention_block<T>& block, threadgroup float* Q,
+                           threadgroup float* KV, mfa_place place) {
+  if (!Q_rows) {
+    load_operand(block.Q, false, block.r, block.R, block.D, staged_tile(Q, false, R_group, D_simd),
+                 place);
+    return;
+  }
+  for (ushort r = 0; r < R_group; r += C_simd) {
+    const ushort rows = min(C_simd, ushort(R_group - r));
+    load_operand(block.Q, true, block.r + r, block.R, block.D, staged_tile(KV, true, rows, D_simd),
+                 place);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    transpose_tile(KV, D_simd, Q + r, R_group, rows, D_simd, place);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+}
+
+/// O^T -> O, by way of the area of K and V as well.
+template <typename T>
+inline void staged_output(const thread attention_block<T>& block, threadgroup float* O,
+                          threadgroup float* KV, mfa_place place) {
+  const uint left = min(uint(R_group), block.R - block.r);
+  if (!O_rows) {
+    for (uint d = place.simdgroup; d < block.D_V; d += place.simdgroups) {
+      device T* to = block.O.data + d * block.O.leading + block.r;
+      for (ushort r = 0; r < left; r += MFA_SIMDGROUP_SIZE) {
+        const uint row = uint(r) + place.lane;
+        if (row < left) to[row] = T(O[d * R_group + row]);
+      }
+    }
+    return;
+  }
+  for (ushort first = 0; first < left; first += C_simd) {
+    const ushort rows = min(C_simd, ushort(R_group - first));
+    transpose_tile(O + first, R_group, KV, D_V_simd, D_V_simd, rows, place);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint r = place.simdgroup; r < min(uint(rows), left - first); r += place.simdgroups) {
+      device T* to = block.O.data + (block.r + first + r) * block.O.leading;
+      const threadgroup float* from = KV + r * D_V_simd;
+      for (ushort d = 0; d < block.D_V; d += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(d) + place.lane;
+        if (column < block.D_V) to[column] = T(from[column]);
+      }
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+}
+
 /// S^T = K * Q^T for the simdgroup's rows.
 inline void staged_scores(staged_memory memory, ushort origin) {
 #pragma clang loop unroll(disable)
@@ -42,7 +100,11 @@ inline void staged_scores(staged_memory memory, ushort origin) {
 #pragma clang loop unroll(full)
     for (ushort d = 0; d < D_simd; d += 8) {
       simdgroup_float8x8 K;
-      simdgroup_load(K, memory.KV + uint(c) * staged_width + d, staged_width);
+      if (K_rows) {
+        simdgroup_load(K, memory.KV + uint(c) * D_simd + d, D_simd);
+      } else {
+        simdgroup_load(K, memory.KV + c + d * C_simd, C_simd, ulong2(0), true);
+      }
 #pragma clang loop unroll(full)
       for (ushort r = 0; r < R_simd; r += 8) {
         simdgroup_float8x8 Q;
@@ -61,14 +123,18 @@ inline void staged_scores(staged_memory memory, ushort origin) {
 inline void staged_values(staged_memory memory) {
 #pragma clang loop unroll(disable)
   for (ushort d = 0; d < D_V_simd; d += 8) {
-    threadgroup float *to = memory.O + uint(d) * R_group;
+    threadgroup float* to = memory.O + uint(d) * R_group;
     simdgroup_float8x8 O[MFA_MAX_ATTENTION_SIMD / 8];
 #pragma clang loop unroll(full)
     for (ushort r = 0; r < R_simd; r += 8) simdgroup_load(O[r / 8], to + r, R_group);
 #pragma clang loop unroll(full)
     for (ushort c = 0; c < C_simd; c += 8) {
       simdgroup_float8x8 V;
-      simdgroup_load(V, memory.KV + d + c * staged_width, staged_width, ulong2(0), true);
+      if (V_rows) {
+        simdgroup_load(V, memory.KV + d + c * D_V_simd, D_V_simd, ulong2(0), true);
+      } else {
+        simdgroup_load(V, memory.KV + uint(d) * C_simd + c, C_simd);
+      }
 #pragma clang loop unroll(full)
       for (ushort r = 0; r < R_simd; r += 8) {
         simdgroup_float8x8 P;
@@ -81,29 +147,69 @@ inline void staged_values(staged_memory memory) {
   }
 }
 
-/// Scores of one row -> logits in log2 units, in place; returns their maximum. `first` is the
-/// block's first column, `row` the query. The uniform cases without guards come first.
+/// S^T = scale * S^T + mask^T. Rows of the mask pass through the area of K and V.
 template <typename T>
-inline float staged_logits(const thread attention_block<T> &block, threadgroup float *S, uint first,
-                           uint row, bool masked, bool diagonal) {
+inline void staged_mask(const thread attention_block<T>& block, threadgroup float* S,
+                        threadgroup float* KV, uint first, mfa_place place) {
+  const uint columns = min(uint(C_simd), block.C - first);
+  for (ushort part = 0; part < R_group; part += staged_width) {
+    const ushort rows = min(staged_width, ushort(R_group - part));
+    for (ushort r = place.simdgroup; r < rows; r += place.simdgroups) {
+      const ulong start = min(block.r + part + r, block.R - 1) * block.mask.leading + first;
+      for (ushort c = 0; c < C_simd; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        float addend = nothing;
+        if (column < columns) addend = mask_addend(block.mask.data, start + column, block.scale);
+        if (column < C_simd) KV[r * C_simd + column] = addend;
+      }
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (ushort r = place.simdgroup * 8; r < rows; r += place.simdgroups * 8) {
+      for (ushort c = 0; c < C_simd; c += 8) {
+        simdgroup_float8x8 addends, scores;
+        simdgroup_load(addends, KV + r * C_simd + c, C_simd, ulong2(0), true);
+        simdgroup_load(scores, S + uint(c) * R_group + part + r, R_group);
+        thread auto& s = scores.thread_elements();
+        s[0] = masked_score(s[0], block.scale, addends.thread_elements()[0]);
+        s[1] = masked_score(s[1], block.scale, addends.thread_elements()[1]);
+        simdgroup_store(scores, S + uint(c) * R_group + part + r, R_group);
+      }
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+}
+
+/// What is left to do to the scores of a block. Uniform.
+struct staged_guards {
+  bool scaled;     // the mask has been applied already, and with it the scale
+  bool broadcast;  // a mask that is the same for all rows
+  bool edge;       // the block reaches over the diagonal or the last column
+};
+
+/// Scores of one row -> logits in log2 units, in place; returns their maximum. `first` is the
+/// block's first column, `row` the query.
+template <typename T>
+inline float staged_logits(const thread attention_block<T>& block, threadgroup float* S, uint first,
+                           uint row, staged_guards guards) {
+  const float scale = guards.scaled ? 1.0f : block.scale;
   float maximum = nothing;
-  if (!masked && !diagonal && first + C_simd <= block.C) {
+  if (!guards.broadcast && !guards.edge) {
 #pragma clang loop unroll_count(4)
     for (ushort c = 0; c < C_simd; ++c) {
-      const float logit = S[c * R_group] * block.scale;
+      const float logit = S[c * R_group] * scale;
       S[c * R_group] = logit;
       maximum = max(maximum, logit);
     }
     return maximum;
   }
-  const int last = diagonal ? int(row) + block.causal_offset : int(block.C) - 1;
-  const uint mask_row = min(row, block.R - 1);
+  const int last = causal != MFA_CAUSAL_NONE ? int(row) + block.causal_offset : int(block.C) - 1;
   for (ushort c = 0; c < C_simd; ++c) {
     float logit = nothing;
     if (first + c < block.C) {
       const float score = S[c * R_group];
-      logit = masked ? masked_score(block.mask, score, block.scale, mask_row, first + c)
-                     : score * block.scale;
+      logit = guards.broadcast
+                  ? masked_score(score, scale, mask_addend(block.mask.data, first + c, block.scale))
+                  : score * scale;
       logit = int(first + c) <= last ? logit : nothing;
     }
     S[c * R_group] = logit;
@@ -114,17 +220,18 @@ inline float staged_logits(const thread attention_block<T> &block, threadgroup f
 
 /// Logits -> weights, in place; the lane's m, l and correction follow.
 template <typename T>
-inline void staged_softmax(const thread attention_block<T> &block, threadgroup float *S, uint first,
-                           bool masked, thread staged_rows_state &state, ushort origin,
+inline void staged_softmax(const thread attention_block<T>& block, threadgroup float* S, uint first,
+                           staged_guards guards, thread staged_rows_state& state, ushort origin,
                            ushort lane) {
-  const bool diagonal = causal != MFA_CAUSAL_NONE &&
-                        int(first + C_simd) - 1 > int(block.r + origin) + block.causal_offset;
+  guards.edge = first + C_simd > block.C ||
+                (causal != MFA_CAUSAL_NONE &&
+                 int(first + C_simd) - 1 > int(block.r + origin) + block.causal_offset);
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
     const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
     if (R_simd % MFA_SIMDGROUP_SIZE == 0 || r < R_simd) {
-      const float m = max(state.m[i], staged_logits(block, S + r, first, block.r + origin + r,
-                                                    masked, diagonal));
+      const float m =
+          max(state.m[i], staged_logits(block, S + r, first, block.r + origin + r, guards));
       const float base = row_base(m);
       float sum = 0.0f;
 #pragma clang loop unroll_count(4)
@@ -141,7 +248,7 @@ inline void staged_softmax(const thread attention_block<T> &block, threadgroup f
 }
 
 /// O^T's columns times a factor per row, unless all factors are 1.
-inline void staged_rescale(threadgroup float *O, const thread float *factors, ushort lane) {
+inline void staged_rescale(threadgroup float* O, const thread float* factors, ushort lane) {
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
     const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
@@ -154,74 +261,37 @@ inline void staged_rescale(threadgroup float *O, const thread float *factors, us
   }
 }
 
-/// O^T / l -> O and the log-sum-exp.
+/// O^T / l, and the log-sum-exp.
 template <typename T>
-inline void staged_store(const thread attention_block<T> &block, staged_memory memory,
-                         threadgroup float *all_O, const thread staged_rows_state &state,
-                         ushort origin, mfa_place place) {
+inline void staged_finish(const thread attention_block<T>& block, threadgroup float* O,
+                          const thread staged_rows_state& state, ushort origin, ushort lane) {
   float factors[MFA_MAX_STAGED_ROWS];
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
     factors[i] = reciprocal(state.l[i]);
-    const ushort r = i * MFA_SIMDGROUP_SIZE + place.lane;
+    const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
     const uint row = block.r + origin + r;
     if (write_lse && r < R_simd && row < block.R) {
       block.lse[row] = log_sum_exp(state.m[i], state.l[i]);
     }
   }
-  staged_rescale(memory.O, factors, place.lane);
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-
-  const uint rows = min(uint(R_group), block.R - block.r);
-  if (O_rows) {
-    for (uint r = place.simdgroup; r < rows; r += place.simdgroups) {
-      device T *to = block.O.data + (block.r + r) * block.O.leading;
-      for (uint d = place.lane; d < block.D_V; d += MFA_SIMDGROUP_SIZE) {
-        to[d] = T(all_O[d * R_group + r]);
-      }
-    }
-  } else {
-    for (uint d = place.simdgroup; d < block.D_V; d += place.simdgroups) {
-      device T *to = block.O.data + d * block.O.leading + block.r;
-      for (uint r = place.lane; r < rows; r += MFA_SIMDGROUP_SIZE) {
-        to[r] = T(all_O[d * R_group + r]);
-      }
-    }
-  }
+  staged_rescale(O, factors, lane);
 }
 
 template <typename T>
-inline void load_columns(attention_operand<const device T *> operand, bool rows, uint first,
-                         uint columns, uint size, ushort tile_size, threadgroup float *data,
-                         mfa_place place) {
-  const mfa_tile<float> tile = {data, C_simd, tile_size, staged_width};
-  if (rows) {
-    load_tile(operand.data + first * operand.leading, operand.leading, columns - first, size, tile,
-              place);
-  } else {
-    load_tile_transposed(operand.data + first, operand.leading, size, columns - first, tile, place);
-  }
-}
-
-template <typename T>
-inline void attention_staged(const thread attention_block<T> &block, threadgroup uchar *bytes,
+inline void attention_staged(const thread attention_block<T>& block, threadgroup uchar* bytes,
                              mfa_place place) {
-  threadgroup float *memory = reinterpret_cast<threadgroup float *>(bytes);
+  threadgroup float* memory = reinterpret_cast<threadgroup float*>(bytes);
   const ushort origin = place.simdgroup * R_simd;
-  threadgroup float *Q = memory;
-  threadgroup float *KV = Q + uint(D_simd) * R_group;
-  threadgroup float *S = KV + uint(C_simd) * staged_width;
-  threadgroup float *O = S + uint(C_simd) * R_group;
+  threadgroup float* Q = memory;
+  threadgroup float* KV = Q + uint(D_simd) * R_group;
+  threadgroup float* S = KV + staged_KV;
+  threadgroup float* O = S + uint(C_simd) * R_group;
   const staged_memory own = {Q, KV, S + origin, O + origin};
+  const mfa_tile<float> K_tile = staged_tile(KV, K_rows, C_simd, D_simd);
+  const mfa_tile<float> V_tile = staged_tile(KV, V_rows, C_simd, D_V_simd);
 
-  const uint rows = block.R - block.r;
-  const mfa_tile<float> Q_tile = {Q, D_simd, R_group, R_group};
-  if (Q_rows) {
-    load_tile_transposed(block.Q.data + block.r * block.Q.leading, block.Q.leading, rows, block.D,
-                         Q_tile, place);
-  } else {
-    load_tile(block.Q.data + block.r, block.Q.leading, block.D, rows, Q_tile, place);
-  }
+  staged_queries(block, Q, KV, place);
   staged_rows_state state;
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
@@ -229,27 +299,32 @@ inline void attention_staged(const thread attention_block<T> &block, threadgroup
     state.l[i] = 0.0f;
     state.correction[i] = 1.0f;
   }
-  for (uint i = place.simdgroup * MFA_SIMDGROUP_SIZE + place.lane; i < uint(D_V_simd) * R_group;
+  for (uint i = place.simdgroup * MFA_SIMDGROUP_SIZE; i < uint(D_V_simd) * R_group;
        i += place.simdgroups * MFA_SIMDGROUP_SIZE) {
-    O[i] = 0.0f;
+    O[i + place.lane] = 0.0f;
   }
 
   for (uint c = 0; c < block.columns; c += C_simd) {
     const uchar summary = block_sparse ? block.block_mask[c / C_simd] : MFA_BLOCK_MASKED;
     if (summary == MFA_BLOCK_SKIP) continue;
     const bool masked = has_mask && summary == MFA_BLOCK_MASKED;
+    const bool broadcast = masked && block.mask.leading == 0;
+    const staged_guards guards = {masked && !broadcast, broadcast, false};
 
-    load_columns(block.K, K_rows, c, block.C, block.D, D_simd, KV, place);
+    load_operand(block.K, K_rows, c, block.C, block.D, K_tile, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     staged_scores(own, origin);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    load_columns(block.V, V_rows, c, block.C, block.D_V, D_V_simd, KV, place);
-    staged_softmax(block, own.S, c, masked, state, origin, place.lane);
+    if (guards.scaled) staged_mask(block, S, KV, c, place);
+    load_operand(block.V, V_rows, c, block.C, block.D_V, V_tile, place);
+    staged_softmax(block, own.S, c, guards, state, origin, place.lane);
     staged_rescale(own.O, state.correction, place.lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     staged_values(own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  staged_store(block, own, O, state, origin, place);
+  staged_finish(block, own.O, state, origin, place.lane);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  staged_output(block, O, KV, place);
 }

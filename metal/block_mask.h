@@ -7,22 +7,24 @@
 
 /// Adds one mask element to what is known: bit 0, some element is attended; bit 1, some element
 /// changes its score.
-inline uint mask_facts(const device uchar *mask, ulong index) {
+inline uint mask_facts(const device uchar* mask, ulong index) {
   if (mask_kind == MFA_MASK_BOOLEAN) return mask[index] != 0 ? 1 : 2;
   const float value = mask_value(mask, index);
   return (mask_excludes(value) ? 0 : 1) | (value == 0.0f ? 0 : 2);
 }
 
 /// Threadgroup (x, y) summarises block (row x, column y). `block_mask` is its row of summaries.
-inline void summarize_block(attention_operand<const device uchar *> mask, device uchar *block_mask,
-                            uint R, uint C, uint row, uint block_column, threadgroup uint *facts,
+inline void summarize_block(attention_operand<const device uchar*> mask, device uchar* block_mask,
+                            uint R, uint C, uint row, uint block_column, threadgroup uint* facts,
                             mfa_place place) {
   const uint first = block_column * C_simd;
   const uint last_row = min(R, row + R_group), columns = min(uint(C_simd), C - first);
   uint found = 0;
   for (uint r = row + place.simdgroup; r < last_row; r += place.simdgroups) {
-    for (uint c = place.lane; c < columns; c += MFA_SIMDGROUP_SIZE) {
-      found |= mask_facts(mask.data, r * mask.leading + first + c);
+    const ulong start = r * mask.leading + first;
+    for (ushort c = 0; c < columns; c += MFA_SIMDGROUP_SIZE) {
+      const uint column = uint(c) + place.lane;
+      if (column < columns) found |= mask_facts(mask.data, start + column);
     }
   }
   found = simd_or(found);

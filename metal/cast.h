@@ -18,7 +18,7 @@ constant uint output_type =
 
 /// `part` elements per threadgroup; neighbouring threads take neighbouring elements.
 template <typename From, typename To>
-inline void cast_part(const device From *input, device To *output, ulong left, uint thread_index,
+inline void cast_part(const device From* input, device To* output, ulong left, uint thread_index,
                       uint threads) {
   if (left >= ulong(threads) * MFA_CAST_PER_THREAD) {
 #pragma clang loop unroll(full)
@@ -31,16 +31,16 @@ inline void cast_part(const device From *input, device To *output, ulong left, u
 }
 
 template <typename From>
-inline void cast_from(const device From *input, device uchar *output, ulong output_start,
+inline void cast_from(const device From* input, device uchar* output, ulong output_start,
                       ulong left, uint thread_index, uint threads) {
   if (output_type == MFA_TYPE_FLOAT) {
-    cast_part(input, reinterpret_cast<device float *>(output) + output_start, left, thread_index,
+    cast_part(input, reinterpret_cast<device float*>(output) + output_start, left, thread_index,
               threads);
   } else if (output_type == MFA_TYPE_HALF) {
-    cast_part(input, reinterpret_cast<device half *>(output) + output_start, left, thread_index,
+    cast_part(input, reinterpret_cast<device half*>(output) + output_start, left, thread_index,
               threads);
   } else if (output_type == MFA_TYPE_BFLOAT) {
-    cast_part(input, reinterpret_cast<device bfloat *>(output) + output_start, left, thread_index,
+    cast_part(input, reinterpret_cast<device bfloat*>(output) + output_start, left, thread_index,
               threads);
   }
 }

@@ -2,9 +2,9 @@
 // The element-wise conversion between float, half and bfloat; types are function constants.
 #include "cast.h"
 
-kernel void cast(const device uchar *input [[buffer(MFA_SLOT_INPUT)]],
-                 device uchar *output [[buffer(MFA_SLOT_OUTPUT)]],
-                 constant mfa_cast_parameters &parameters [[buffer(MFA_SLOT_PARAMETERS)]],
+kernel void cast(const device uchar* input [[buffer(MFA_SLOT_INPUT)]],
+                 device uchar* output [[buffer(MFA_SLOT_OUTPUT)]],
+                 constant mfa_cast_parameters& parameters [[buffer(MFA_SLOT_PARAMETERS)]],
                  uint2 group [[threadgroup_position_in_grid]],
                  uint thread_index [[thread_index_in_threadgroup]],
                  uint2 size [[threads_per_threadgroup]]) {
@@ -15,13 +15,13 @@ kernel void cast(const device uchar *input [[buffer(MFA_SLOT_INPUT)]],
   const ulong to = group.y * parameters.output_row + start;
 
   if (input_type == MFA_TYPE_FLOAT) {
-    cast_from(reinterpret_cast<const device float *>(input) + from, output, to, left,
-              thread_index, size.x);
+    cast_from(reinterpret_cast<const device float*>(input) + from, output, to, left, thread_index,
+              size.x);
   } else if (input_type == MFA_TYPE_HALF) {
-    cast_from(reinterpret_cast<const device half *>(input) + from, output, to, left, thread_index,
+    cast_from(reinterpret_cast<const device half*>(input) + from, output, to, left, thread_index,
               size.x);
   } else if (input_type == MFA_TYPE_BFLOAT) {
-    cast_from(reinterpret_cast<const device bfloat *>(input) + from, output, to, left,
-              thread_index, size.x);
+    cast_from(reinterpret_cast<const device bfloat*>(input) + from, output, to, left, thread_index,
+              size.x);
   }
 }

@@ -49,11 +49,11 @@ constant ushort N_simd = MFA_OR(given_N_simd, MFA_DEFAULT_N_SIMD);
 constant ushort K_simd = MFA_OR(given_K_simd, MFA_DEFAULT_K_SIMD);
 constant ushort M_splits = MFA_OR(given_M_splits, MFA_DEFAULT_M_SPLITS);
 constant ushort N_splits = MFA_OR(given_N_splits, MFA_DEFAULT_N_SPLITS);
-constant bool has_parameters =
-    MFA_OR(given_parameters,
-           !(is_function_constant_defined(fixed_M) && is_function_constant_defined(fixed_N) &&
-             is_function_constant_defined(fixed_K) && is_function_constant_defined(fixed_alpha) &&
-             is_function_constant_defined(fixed_beta)));
+constant bool complete =
+    is_function_constant_defined(fixed_M) && is_function_constant_defined(fixed_N) &&
+    is_function_constant_defined(fixed_K) && is_function_constant_defined(fixed_alpha) &&
+    is_function_constant_defined(fixed_beta);
+constant bool has_parameters = MFA_OR(given_parameters, !complete);
 constant bool tile_float = MFA_OR(given_tile_float, false);
 constant bool staged = MFA_OR(given_staged, false);
 constant uint activation = MFA_OR(given_activation, MFA_ACTIVATION_NONE);
@@ -64,40 +64,61 @@ constant ushort M_group = M_simd * M_splits;
 constant ushort N_group = N_simd * N_splits;
 constant ushort M_tiles = M_simd / 8;
 constant ushort N_tiles = N_simd / 8;
-constant ushort A_leading = K_simd + MFA_OR(given_A_padding, 0);
-constant ushort B_leading = N_group + MFA_OR(given_B_padding, 0);
-constant bool supported = !has_visible_function && M_tiles <= MFA_MAX_GEMM_ROWS &&
+
+// Tiles keep the orientation of the stored matrix; matrix loads transpose.
+constant ushort A_rows = A_trans ? K_simd : M_group;
+constant ushort A_columns = A_trans ? M_group : K_simd;
+constant ushort A_leading = A_columns + MFA_OR(given_A_padding, 0);
+constant ushort B_rows = B_trans ? N_group : K_simd;
+constant ushort B_columns = B_trans ? K_simd : N_group;
+constant ushort B_leading = B_columns + MFA_OR(given_B_padding, 0);
+constant bool supported = (complete || has_parameters) && !has_visible_function &&
+                          (M_simd | N_simd | K_simd) % 8 == 0 && M_tiles <= MFA_MAX_GEMM_ROWS &&
                           M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
 
-/// What a threadgroup has to do. Uniform.
+/// What a threadgroup has to do. Uniform. Pointers are at the block's first element, so that what
+/// lanes add to them is small: the CPU device then knows that lanes touch consecutive elements.
 template <typename T>
 struct gemm_block {
-  const device T *A, *B, *bias;  // at the batch's first element
-  device T *C;
+  const device T *A, *B, *bias;
+  device T* C;
   ulong lda, ldb, ldc;
-  uint M, N, K, m, n;  // the sizes; first row and column of the block
+  uint rows, columns;  // of C, from the block's first on
+  uint K;
   float alpha, beta;
 };
 
-/// accumulators += A tile * B tile, for one simdgroup. Every offset is a constant.
+/// Element (row, column) of op(tile) begins a matrix.
 template <typename E>
-inline void multiply(thread simdgroup_float8x8 *accumulators, const threadgroup E *A_tile,
-                     const threadgroup E *B_tile) {
+inline simdgroup_matrix<E, 8, 8> load_matrix(const threadgroup E* tile, ushort leading, bool trans,
+                                             ushort row, ushort column) {
+  simdgroup_matrix<E, 8, 8> result;
+  if (trans) {
+    simdgroup_load(result, tile + column * leading + row, leading, ulong2(0), true);
+  } else {
+    simdgroup_load(result, tile + row * leading + column, leading);
+  }
+  return result;
+}
+
+/// accumulators += A tile * B tile, for the simdgroup whose block begins at (m, n).
+template <typename E>
+inline void multiply(thread simdgroup_float8x8* accumulators, const threadgroup E* A_tile,
+                     const threadgroup E* B_tile, ushort m, ushort n) {
 #pragma clang loop unroll(full)
   for (ushort k = 0; k < K_simd; k += 8) {
     simdgroup_matrix<E, 8, 8> A[MFA_MAX_GEMM_ROWS];
 #pragma clang loop unroll(full)
-    for (ushort m = 0; m < M_tiles; ++m) {
-      simdgroup_load(A[m], A_tile + m * 8 * A_leading + k, A_leading);
+    for (ushort i = 0; i < M_tiles; ++i) {
+      A[i] = load_matrix(A_tile, A_leading, A_trans, m + i * 8, k);
     }
 #pragma clang loop unroll(full)
-    for (ushort n = 0; n < N_tiles; ++n) {
-      simdgroup_matrix<E, 8, 8> B;
-      simdgroup_load(B, B_tile + k * B_leading + n * 8, B_leading);
+    for (ushort j = 0; j < N_tiles; ++j) {
+      const simdgroup_matrix<E, 8, 8> B = load_matrix(B_tile, B_leading, B_trans, k, n + j * 8);
 #pragma clang loop unroll(full)
-      for (ushort m = 0; m < M_tiles; ++m) {
-        simdgroup_multiply_accumulate(accumulators[m * N_tiles + n], A[m], B,
-                                      accumulators[m * N_tiles + n]);
+      for (ushort i = 0; i < M_tiles; ++i) {
+        thread simdgroup_float8x8& C = accumulators[i * N_tiles + j];
+        simdgroup_multiply_accumulate(C, A[i], B, C);
       }
     }
   }
@@ -105,20 +126,20 @@ inline void multiply(thread simdgroup_float8x8 *accumulators, const threadgroup 
 
 /// The product's element -> C's element. beta == 0 must not read C.
 template <typename T>
-inline void finish(const thread gemm_block<T> &block, float product, uint row, uint column) {
-  device T *to = block.C + row * block.ldc + column;
+inline void finish(const thread gemm_block<T>& block, float product, device T* C_row, uint row,
+                   uint column) {
   float value = product;
   if (has_bias && scale_bias) value += float(block.bias[bias_trans ? row : column]);
   value *= block.alpha;
-  if (block.beta != 0.0f) value = fma(block.beta, float(*to), value);
+  if (block.beta != 0.0f) value = fma(block.beta, float(C_row[column]), value);
   if (has_bias && !scale_bias) value += float(block.bias[bias_trans ? row : column]);
-  *to = T(activate(value, activation));
+  C_row[column] = T(activate(value, activation));
 }
 
 /// Accumulators -> float block in threadgroup memory -> C, lanes along its rows.
 template <typename T>
-inline void store_staged(const thread gemm_block<T> &block, thread simdgroup_float8x8 *accumulators,
-                         threadgroup float *stage, ushort2 origin, mfa_place place) {
+inline void store_staged(const thread gemm_block<T>& block, thread simdgroup_float8x8* accumulators,
+                         threadgroup float* stage, ushort2 origin, mfa_place place) {
 #pragma clang loop unroll(full)
   for (ushort m = 0; m < M_tiles; ++m) {
 #pragma clang loop unroll(full)
@@ -129,19 +150,22 @@ inline void store_staged(const thread gemm_block<T> &block, thread simdgroup_flo
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
 
-  const uint rows = min(uint(M_group), block.M - block.m);
-  const uint columns = block.N - block.n;
+  const uint rows = min(uint(M_group), block.rows);
   for (uint r = place.simdgroup; r < rows; r += place.simdgroups) {
-    if (columns >= N_group && N_group % MFA_SIMDGROUP_SIZE == 0) {
+    device T* C_row = block.C + r * block.ldc;
+    const threadgroup float* stage_row = stage + r * N_group;
+    if (block.columns >= N_group) {
 #pragma clang loop unroll(full)
       for (ushort c = 0; c < N_group; c += MFA_SIMDGROUP_SIZE) {
         const uint column = uint(c) + place.lane;
-        finish(block, stage[r * N_group + column], block.m + r, block.n + column);
+        if (c + MFA_SIMDGROUP_SIZE <= N_group || column < N_group) {
+          finish(block, stage_row[column], C_row, r, column);
+        }
       }
     } else {
-      for (uint column = place.lane; column < min(columns, uint(N_group));
-           column += MFA_SIMDGROUP_SIZE) {
-        finish(block, stage[r * N_group + column], block.m + r, block.n + column);
+      for (ushort c = 0; c < block.columns; c += MFA_SIMDGROUP_SIZE) {
+        const uint column = uint(c) + place.lane;
+        if (column < block.columns) finish(block, stage_row[column], C_row, r, column);
       }
     }
   }
@@ -149,94 +173,100 @@ inline void store_staged(const thread gemm_block<T> &block, thread simdgroup_flo
 
 /// Accumulators -> C straight from registers, two elements per lane and matrix.
 template <typename T>
-inline void store_direct(const thread gemm_block<T> &block, thread simdgroup_float8x8 *accumulators,
+inline void store_direct(const thread gemm_block<T>& block, thread simdgroup_float8x8* accumulators,
                          ushort2 origin, mfa_place place) {
   const ushort2 lane = matrix_place(place.lane);
 #pragma clang loop unroll(full)
   for (ushort m = 0; m < M_tiles; ++m) {
-    const uint row = block.m + origin.y + m * 8 + lane.x;
+    const uint row = origin.y + m * 8 + lane.x;
+    device T* C_row = block.C + row * block.ldc;
 #pragma clang loop unroll(full)
     for (ushort n = 0; n < N_tiles; ++n) {
-      const uint column = block.n + origin.x + n * 8 + lane.y;
-      thread auto &elements = accumulators[m * N_tiles + n].thread_elements();
-      if (row < block.M && column < block.N) finish(block, elements[0], row, column);
-      if (row < block.M && column + 1 < block.N) finish(block, elements[1], row, column + 1);
+      const uint column = origin.x + n * 8 + lane.y;
+      thread auto& elements = accumulators[m * N_tiles + n].thread_elements();
+      if (row < block.rows && column < block.columns) {
+        finish(block, elements[0], C_row, row, column);
+      }
+      if (row < block.rows && column + 1 < block.columns) {
+        finish(block, elements[1], C_row, row, column + 1);
+      }
     }
   }
 }
 
 /// for k in blocks of K: A, B -> tiles; accumulators += A tile * B tile.  Then accumulators -> C.
 template <typename T, typename E>
-inline void gemm_run(const thread gemm_block<T> &block, threadgroup uchar *memory,
+inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memory,
                      mfa_place place) {
-  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E *>(memory), M_group, K_simd,
+  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
                               A_leading};
-  const mfa_tile<E> B_tile = {A_tile.data + uint(M_group) * A_leading, K_simd, N_group, B_leading};
-  const ushort2 origin = ushort2((place.simdgroup % N_splits) * N_simd,
-                                 (place.simdgroup / N_splits) * M_simd);
+  const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
+  const ushort2 origin =
+      ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
   simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < M_tiles * N_tiles; ++i) {
     accumulators[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   }
 
-  const uint rows = block.M - block.m, columns = block.N - block.n;
   const uint depth = block.alpha == 0.0f ? 0 : block.K;  // as in BLAS: alpha == 0 reads no A, B
   for (uint k = 0; k < depth; k += K_simd) {
     const uint left = depth - k;
     if (A_trans) {
-      load_tile_transposed(block.A + k * block.lda + block.m, block.lda, left, rows, A_tile, place);
+      load_tile(block.A + k * block.lda, block.lda, left, block.rows, A_tile, place);
     } else {
-      load_tile(block.A + block.m * block.lda + k, block.lda, rows, left, A_tile, place);
+      load_tile(block.A + k, block.lda, block.rows, left, A_tile, place);
     }
     if (B_trans) {
-      load_tile_transposed(block.B + block.n * block.ldb + k, block.ldb, columns, left, B_tile,
-                           place);
+      load_tile(block.B + k, block.ldb, block.columns, left, B_tile, place);
     } else {
-      load_tile(block.B + k * block.ldb + block.n, block.ldb, left, columns, B_tile, place);
+      load_tile(block.B + k * block.ldb, block.ldb, left, block.columns, B_tile, place);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    multiply(accumulators, A_tile.data + origin.y * A_leading, B_tile.data + origin.x);
+    multiply(accumulators, A_tile.data, B_tile.data, origin.y, origin.x);
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 
   if (staged) {
-    store_staged(block, accumulators, reinterpret_cast<threadgroup float *>(memory), origin, place);
+    store_staged(block, accumulators, reinterpret_cast<threadgroup float*>(memory), origin, place);
   } else {
     store_direct(block, accumulators, origin, place);
   }
 }
 
 template <typename T>
-void gemm(device const T *A [[buffer(MFA_SLOT_A)]], device const T *B [[buffer(MFA_SLOT_B)]],
-          device T *C [[buffer(MFA_SLOT_C)]],
-          device const T *bias [[buffer(MFA_SLOT_BIAS), function_constant(has_bias)]],
-          constant ulong4 *offsets [[buffer(MFA_SLOT_OFFSETS), function_constant(batched)]],
-          constant mfa_gemm_parameters &parameters
-          [[buffer(MFA_SLOT_PARAMETERS), function_constant(has_parameters)]],
-          threadgroup uchar *memory [[threadgroup(MFA_SLOT_TILES)]],
-          uint3 group [[threadgroup_position_in_grid]],
-          ushort simdgroup [[simdgroup_index_in_threadgroup]],
-          ushort lane [[thread_index_in_simdgroup]]) {
+[[kernel]] void gemm(device const T* A [[buffer(MFA_SLOT_A)]],
+                     device const T* B [[buffer(MFA_SLOT_B)]], device T* C [[buffer(MFA_SLOT_C)]],
+                     device const T* bias [[buffer(MFA_SLOT_BIAS), function_constant(has_bias)]],
+                     constant ulong4* offsets
+                     [[buffer(MFA_SLOT_OFFSETS), function_constant(batched)]],
+                     constant mfa_gemm_parameters& parameters
+                     [[buffer(MFA_SLOT_PARAMETERS), function_constant(has_parameters)]],
+                     threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
+                     uint3 group [[threadgroup_position_in_grid]],
+                     ushort simdgroup [[simdgroup_index_in_threadgroup]],
+                     ushort lane [[thread_index_in_simdgroup]]) {
   if (!supported) return;
 
+  const uint M = is_function_constant_defined(fixed_M) ? fixed_M : parameters.M;
+  const uint N = is_function_constant_defined(fixed_N) ? fixed_N : parameters.N;
+  const uint K = is_function_constant_defined(fixed_K) ? fixed_K : parameters.K;
+  const uint m = group.y * M_group, n = group.x * N_group;
+  if (m >= M || n >= N) return;  // the whole threadgroup
+
   gemm_block<T> block;
-  block.M = is_function_constant_defined(fixed_M) ? fixed_M : parameters.M;
-  block.N = is_function_constant_defined(fixed_N) ? fixed_N : parameters.N;
-  block.K = is_function_constant_defined(fixed_K) ? fixed_K : parameters.K;
+  block.rows = M - m;
+  block.columns = N - n;
+  block.K = K;
   block.alpha = is_function_constant_defined(fixed_alpha) ? fixed_alpha : parameters.alpha;
   block.beta = is_function_constant_defined(fixed_beta) ? fixed_beta : parameters.beta;
-  block.m = group.y * M_group;
-  block.n = group.x * N_group;
-  if (block.m >= block.M || block.n >= block.N) return;  // the whole threadgroup
-
   block.A = A;
   block.B = B;
   block.C = C;
   block.bias = has_bias ? bias : nullptr;
-  block.lda = A_trans ? block.M : block.K;
-  block.ldb = B_trans ? block.K : block.N;
-  block.ldc = block.N;
+  block.lda = A_trans ? M : K;
+  block.ldb = B_trans ? K : N;
+  block.ldc = N;
   if (has_parameters) {
     block.lda = parameters.lda;
     block.ldb = parameters.ldb;
@@ -253,6 +283,10 @@ void gemm(device const T *A [[buffer(MFA_SLOT_A)]], device const T *B [[buffer(M
     block.C += bytes.z / sizeof(T);
     if (has_bias) block.bias += bytes.w / sizeof(T);
   }
+  block.A += A_trans ? m : m * block.lda;
+  block.B += B_trans ? n * block.ldb : n;
+  block.C += m * block.ldc + n;
+  if (has_bias) block.bias += bias_trans ? m : n;
 
   const ushort first = 0;
   const mfa_place place = {simdgroups == 1 ? first : simdgroup, simdgroups, lane};

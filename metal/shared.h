@@ -40,7 +40,7 @@
 
 // ---- Function constants: what takes part (bool). MFA 1.0.
 #define MFA_CONSTANT_BATCHED 100
-#define MFA_CONSTANT_FUSED_ACTIVATION 101  // visible functions: not supported, the kernel does nothing
+#define MFA_CONSTANT_FUSED_ACTIVATION 101  // visible functions: the kernel does nothing
 #define MFA_CONSTANT_BLOCK_SPARSE 102
 #define MFA_CONSTANT_TRIANGULAR 103  // not supported, the kernel does nothing
 #define MFA_CONSTANT_FORWARD 110
@@ -95,7 +95,7 @@
 #define MFA_MAX_GEMM_MATRICES 128      // (M_simd / 8) * (N_simd / 8)
 #define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
 #define MFA_MAX_ATTENTION_SIMD 64      // R_simd
-#define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * max(C_simd, D_simd, D_V_simd) / 8
+#define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * (C_simd, D_simd, D_V_simd) / 8
 
 // ---- Values of uint function constants.
 #define MFA_ACTIVATION_NONE 0
@@ -109,9 +109,9 @@
 #define MFA_CAUSAL_UPPER_LEFT 2   // column <= row
 
 #define MFA_MASK_NONE 0
-#define MFA_MASK_BOOLEAN 1         // one byte per element; not zero: attend
-#define MFA_MASK_ADDITIVE 2        // added after scaling
-#define MFA_MASK_ADDITIVE_SCALED 3 // MFA 1.0: added to Q * K^T, then scaled
+#define MFA_MASK_BOOLEAN 1          // one byte per element; not zero: attend
+#define MFA_MASK_ADDITIVE 2         // added after scaling
+#define MFA_MASK_ADDITIVE_SCALED 3  // MFA 1.0: added to Q * K^T, then scaled
 
 #define MFA_BLOCK_SKIP 0
 #define MFA_BLOCK_DENSE 1  // no element of the block is masked
@@ -131,31 +131,33 @@
 #define MFA_SLOT_K 1
 #define MFA_SLOT_V 2
 #define MFA_SLOT_O 3
-#define MFA_SLOT_LSE 4            // float
-#define MFA_SLOT_OFFSETS 10       // MFA 1.0: ulong4 per batch, bytes
-#define MFA_SLOT_HEADS 11         // MFA 1.0: uint4 per query head, grouped_query
-#define MFA_SLOT_MASK 12          // MFA 1.0
-#define MFA_SLOT_BLOCK_MASK 13    // MFA 1.0
-#define MFA_SLOT_PARAMETERS 20    // one of the structs below, "constant" address space
-#define MFA_SLOT_INPUT 0          // cast
-#define MFA_SLOT_OUTPUT 1         // cast
-#define MFA_SLOT_TILES 0          // [[threadgroup(0)]]
+#define MFA_SLOT_LSE 4          // float
+#define MFA_SLOT_OFFSETS 10     // MFA 1.0: ulong4 per batch, bytes
+#define MFA_SLOT_HEADS 11       // MFA 1.0: uint4 per query head, grouped_query
+#define MFA_SLOT_MASK 12        // MFA 1.0
+#define MFA_SLOT_BLOCK_MASK 13  // MFA 1.0
+#define MFA_SLOT_PARAMETERS 20  // one of the structs below, "constant" address space
+#define MFA_SLOT_INPUT 0        // cast
+#define MFA_SLOT_OUTPUT 1       // cast
+#define MFA_SLOT_TILES 0        // [[threadgroup(0)]]
 
 #define MFA_SIMDGROUP_SIZE 32
 
 /// Slot 20 of hgemm, sgemm, bgemm. Strides and leading dimensions count elements; every one that
 /// the variant uses must be set. Offsets are computed modulo 2^64, so negative strides work.
 struct mfa_gemm_parameters {
-  uint32_t M, N, K;       // used where the function constant is undefined
-  float alpha, beta;      // used where the function constant is undefined
+  uint32_t M, N, K;   // used where the function constant is undefined
+  float alpha, beta;  // used where the function constant is undefined
   uint32_t reserved;
-  uint64_t lda, ldb, ldc; // elements from one stored row to the next
-  uint64_t batch_a, batch_b, batch_c, batch_bias;  // from one threadgroup z to the next; 0 broadcasts
+  uint64_t lda, ldb, ldc;  // elements from one stored row to the next
+  // From one threadgroup z to the next; 0 broadcasts.
+  uint64_t batch_a, batch_b, batch_c, batch_bias;
 };
 
 /// Where element (batch, head, row, column) of an attention operand lies, in elements. The stride
 /// of the contiguous one of row and column is 1 and not stored: row when the operand's MFA 1.0
-/// layout is [.., D, sequence], column when it is [.., sequence, .., D]. `leading` is the other one.
+/// layout is [.., D, sequence], column when it is [.., sequence, .., D]. `leading` is the other
+/// one.
 struct mfa_strides {
   uint64_t batch, head, leading;
 };
@@ -165,7 +167,8 @@ struct mfa_attention_parameters {
   uint32_t R, C, D, D_V;  // used where the function constant is undefined
   uint32_t H_ratio;       // query heads per key/value head; used where undefined; 0 means 1
   float scale;            // used where MFA_CONSTANT_ALPHA is undefined
-  uint32_t mask_heads;    // generate_block_mask: threadgroup z is batch * mask_heads + head; 0 means 1
+  // With MFA_CONSTANT_GENERATE_BLOCK_MASK: threadgroup z is batch * mask_heads + head; 0 means 1.
+  uint32_t mask_heads;
   uint32_t reserved;
   struct mfa_strides Q, K, V, O;
   struct mfa_strides mask;        // leading: row to row; columns are contiguous; 0 broadcasts
@@ -184,17 +187,21 @@ struct mfa_cast_parameters {
 // ---- Threadgroup memory, in bytes. `element` is sizeof(float) with MFA_CONSTANT_TILE_FLOAT, else
 // the size of the storage type.
 #define MFA_MAX_OF(a, b) ((a) > (b) ? (a) : (b))
-#define MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element)            \
-  (((uint32_t)(M_group) * ((K_simd) + (A_padding)) +                                            \
-    (uint32_t)(K_simd) * ((N_group) + (B_padding))) * (element))
+#define MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element) \
+  (((uint32_t)(K_simd) * ((M_group) + (N_group)) +                                   \
+    (uint32_t)(A_padding) * MFA_MAX_OF(M_group, K_simd) +                            \
+    (uint32_t)(B_padding) * MFA_MAX_OF(N_group, K_simd)) *                           \
+   (element))
 #define MFA_GEMM_STAGE_BYTES(M_group, N_group) ((uint32_t)(M_group) * (N_group) * 4)
-#define MFA_GEMM_THREADGROUP_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element, staged) \
-  MFA_MAX_OF(MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element),          \
+#define MFA_GEMM_THREADGROUP_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element, \
+                                   staged)                                                  \
+  MFA_MAX_OF(MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element),  \
              (staged) ? MFA_GEMM_STAGE_BYTES(M_group, N_group) : 0u)
 
 /// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
-#define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd)                      \
-  (((uint32_t)(C_simd) * MFA_MAX_OF(D_simd, D_V_simd) +                                    \
-    ((uint32_t)(D_simd) + (C_simd) + (D_V_simd)) * (R_group)) * 4)
+#define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \
+  (((uint32_t)(C_simd) * MFA_MAX_OF(D_simd, D_V_simd) +               \
+    ((uint32_t)(D_simd) + (C_simd) + (D_V_simd)) * (R_group)) *       \
+   4)
 
 #endif

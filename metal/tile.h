@@ -2,6 +2,7 @@
 // Blocks of stored matrices -> zero-padded tiles in threadgroup memory, by all simdgroups together.
 #pragma once
 
+#include <metal_simdgroup_matrix>
 #include <metal_stdlib>
 
 #include "shared.h"
@@ -16,20 +17,20 @@ struct mfa_place {
 /// A tile in threadgroup memory: `rows` x `columns` elements, `leading` from row to row.
 template <typename E>
 struct mfa_tile {
-  threadgroup E *data;
+  threadgroup E* data;
   ushort rows, columns, leading;
 };
 
 /// tile[r][c] = source[r][c] where r < rows and c < columns, else 0. Lanes run along stored rows;
 /// only tiles that reach over the edge pay for guards.
 template <typename T, typename E>
-inline void load_tile(const device T *source, ulong leading, uint rows, uint columns,
+inline void load_tile(const device T* source, ulong leading, uint rows, uint columns,
                       mfa_tile<E> tile, mfa_place place) {
   const bool interior = rows >= tile.rows && columns >= tile.columns;
   if (interior) {
     for (ushort r = place.simdgroup; r < tile.rows; r += place.simdgroups) {
-      const device T *from = source + r * leading;
-      threadgroup E *to = tile.data + uint(r) * tile.leading;
+      const device T* from = source + r * leading;
+      threadgroup E* to = tile.data + uint(r) * tile.leading;
 #pragma clang loop unroll(full)
       for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
         const uint column = uint(c) + place.lane;
@@ -40,8 +41,8 @@ inline void load_tile(const device T *source, ulong leading, uint rows, uint col
     }
   } else {
     for (ushort r = place.simdgroup; r < tile.rows; r += place.simdgroups) {
-      const device T *from = source + r * leading;
-      threadgroup E *to = tile.data + uint(r) * tile.leading;
+      const device T* from = source + r * leading;
+      threadgroup E* to = tile.data + uint(r) * tile.leading;
       const uint readable = r < rows ? columns : 0;
       for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
         const uint column = uint(c) + place.lane;
@@ -53,34 +54,15 @@ inline void load_tile(const device T *source, ulong leading, uint rows, uint col
   }
 }
 
-/// tile[c][r] = source[r][c] where r < rows and c < columns, else 0. Reads are contiguous.
-template <typename T, typename E>
-inline void load_tile_transposed(const device T *source, ulong leading, uint rows, uint columns,
-                                 mfa_tile<E> tile, mfa_place place) {
-  const bool interior = rows >= tile.columns && columns >= tile.rows;
-  if (interior) {
-    for (ushort r = place.simdgroup; r < tile.columns; r += place.simdgroups) {
-      const device T *from = source + r * leading;
-      threadgroup E *to = tile.data + r;
-#pragma clang loop unroll(full)
-      for (ushort c = 0; c < tile.rows; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
-        if (c + MFA_SIMDGROUP_SIZE <= tile.rows || column < tile.rows) {
-          to[column * tile.leading] = E(from[column]);
-        }
-      }
-    }
-  } else {
-    for (ushort r = place.simdgroup; r < tile.columns; r += place.simdgroups) {
-      const device T *from = source + r * leading;
-      threadgroup E *to = tile.data + r;
-      const uint readable = r < rows ? columns : 0;
-      for (ushort c = 0; c < tile.rows; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
-        E value = E(0);
-        if (column < readable) value = E(from[column]);
-        if (column < tile.rows) to[column * tile.leading] = value;
-      }
+/// to[c][r] = from[r][c], `rows` x `columns` elements, both multiples of 8, in threadgroup memory.
+inline void transpose_tile(const threadgroup float* from, ushort from_leading,
+                           threadgroup float* to, ushort to_leading, ushort rows, ushort columns,
+                           mfa_place place) {
+  for (ushort r = place.simdgroup * 8; r < rows; r += place.simdgroups * 8) {
+    for (ushort c = 0; c < columns; c += 8) {
+      simdgroup_float8x8 block;
+      simdgroup_load(block, from + uint(r) * from_leading + c, from_leading, ulong2(0), true);
+      simdgroup_store(block, to + uint(c) * to_leading + r, to_leading);
     }
   }
 }

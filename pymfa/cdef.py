@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Cuts the plain C part out of mfa.h and writes the cffi module from it: cdef.py HEADER OUTPUT."""
+"""Cuts the plain C part out of mfa.h and turns it into cffi's module: cdef.py HEADER OUTPUT."""
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import cffi
+from cffi import recompiler
 
 BEGIN, END = "cdef begin", "cdef end"
 
@@ -19,12 +22,22 @@ def cut(header: str) -> str:
     return "\n".join(lines[begin + 1 : end])
 
 
-def write(header: Path, output: Path) -> None:
+def module(header: Path) -> str:
+    """The source of a Python module whose `ffi` knows everything that the header declares."""
     ffi = cffi.FFI()
     ffi.cdef(cut(header.read_text()))
-    ffi.set_source("pymfa." + output.stem, None)
-    ffi.emit_python_code(str(output))
+    ffi.set_source("pymfa._abi", None)
+    source = io.StringIO()
+    recompiler.make_py_source(ffi, "pymfa._abi", source)
+    return source.getvalue()
+
+
+def load(header: Path) -> Any:
+    """The same `ffi` without a file."""
+    namespace: dict[str, Any] = {}
+    exec(module(header), namespace)
+    return namespace["ffi"]
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), Path(sys.argv[2]))
+    Path(sys.argv[2]).write_text(module(Path(sys.argv[1])))

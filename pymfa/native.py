@@ -11,7 +11,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from . import errors
-from ._abi import ffi
 
 _NAMES = {"darwin": "libmfa.dylib", "win32": "mfa.dll"}
 _NAME = _NAMES.get(sys.platform, "libmfa.so")
@@ -29,6 +28,21 @@ _ERRORS: dict[str, type[errors.Error]] = {
     "MFA_ERROR_CORRUPT": errors.InvalidValue,
     "MFA_ERROR_COMPILE": errors.InvalidValue,
 }
+
+
+def _load_ffi() -> Any:
+    """Made from the header when the package was built; in a source tree MFA_HEADER names it."""
+    header = os.environ.get("MFA_HEADER")
+    if header:
+        from . import cdef
+
+        return cdef.load(Path(header))
+    from ._abi import ffi
+
+    return ffi
+
+
+ffi = _load_ffi()
 
 
 def library_path() -> Path:

@@ -19,9 +19,9 @@
 - (NSArray<id<MTLBinding>>*)mfaBindings;
 @end
 @protocol MFAEncoderExtras <NSObject>
-- (nullable NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
+- (NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
                                threadsPerThreadgroup:(MTLSize)threads;
-- (nullable NSError*)mfaErrorForDispatchThreads:(MTLSize)grid threadsPerThreadgroup:(MTLSize)threads;
+- (NSError*)mfaErrorForDispatchThreads:(MTLSize)grid threadsPerThreadgroup:(MTLSize)threads;
 @end
 
 namespace mfa::host {

@@ -2,7 +2,7 @@
 // MTLComputeCommandEncoder: bindings in, records out.
 #pragma once
 
-#import <Metal/MFAValidation.h>
+#import <Metal/MFAExtras.h>
 
 #import "metal/encoder.h"
 
@@ -10,7 +10,7 @@
 
 #include "metal/bindings.h"
 
-@interface MFAComputeEncoder : MFAEncoder <MTLComputeCommandEncoder, MFADispatchValidation> {
+@interface MFAComputeEncoder : MFAEncoder <MTLComputeCommandEncoder, MFAEncoderExtras> {
  @private
   MTLDispatchType _dispatchType;
   std::shared_ptr<const mfa::metal::Kernel> *_kernel;

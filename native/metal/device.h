@@ -2,12 +2,13 @@
 // The CPU as a MTLDevice.
 #pragma once
 
+#import <Metal/MFAExtras.h>
 #import <Metal/Metal.h>
 
 #include "jit/pipeline.h"
 #include "metal/memory.h"
 
-@interface MFADevice : NSObject <MTLDevice> {
+@interface MFADevice : NSObject <MTLDevice, MFADeviceExtras> {
  @private
   mfa::jit::Path _path;
   NSString *_name;

@@ -52,6 +52,14 @@ static const NSUInteger default_queue_capacity = 64;
   return _path;
 }
 
+- (NSString *)mfaDeviceName {
+  return _path == mfa::jit::Path::reference ? @"reference" : @"cpu";
+}
+
+- (NSUInteger)mfaWorkers {
+  return mfa::exec::workers();
+}
+
 - (NSString *)name {
   return _name;
 }

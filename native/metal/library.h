@@ -2,6 +2,7 @@
 // MTLLibrary and MTLFunction over air/metallib.h.
 #pragma once
 
+#import <Metal/MFAExtras.h>
 #import <Metal/Metal.h>
 
 #include <memory>
@@ -26,7 +27,7 @@
                               error:(NSError **)error;
 @end
 
-@interface MFAFunction : NSObject <MTLFunction> {
+@interface MFAFunction : NSObject <MTLFunction, MFAFunctionExtras> {
  @private
   MFALibrary *_library;
   std::shared_ptr<const mfa::air::Metallib> *_metallib;

@@ -9,6 +9,7 @@
 #import "metal/device.h"
 #import "metal/errors.h"
 #import "metal/function_constants.h"
+#import "metal/reflection.h"
 
 using mfa::air::ConstantRecord;
 using mfa::air::ConstantValues;
@@ -231,6 +232,12 @@ using mfa::air::Metallib;
     default:
       return static_cast<MTLFunctionType>(0);
   }
+}
+
+- (NSArray<id<MTLBinding>> *)mfaBindings {
+  auto reflection = mfa::air::reflect(*_record);
+  if (!reflection) return [NSArray array];
+  return [MFAReflection(*reflection) bindings];
 }
 
 - (NSDictionary *)functionConstantsDictionary {

@@ -37,7 +37,7 @@ class Reference:
             x = self._norm(
                 prefix + "output.LayerNorm", x + self._linear(prefix + "output.dense", inner)
             )
-        mean = x.mean(axis=0)
+        mean: F64 = x.mean(axis=0)
         unit: F64 = mean / np.linalg.norm(mean)
         return unit
 
@@ -56,7 +56,8 @@ class Reference:
         scores = np.einsum("rhd,chd->hrc", q, k) / math.sqrt(width)
         p = np.exp(scores - scores.max(axis=-1, keepdims=True))
         p /= p.sum(axis=-1, keepdims=True)
-        return np.einsum("hrc,chd->rhd", p, v).reshape(n, heads * width)
+        out: F64 = np.einsum("hrc,chd->rhd", p, v).reshape(n, heads * width)
+        return out
 
     def _linear(self, name: str, x: F64) -> F64:
         out: F64 = x @ self._weight(name + ".weight").T + self._weight(name + ".bias")

@@ -24,7 +24,7 @@ def metallib_path() -> Path | None:
     if given:
         return Path(given)
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pymfa"
-    found = sorted(cache.glob("mlx-metal*/mlx/lib/mlx.metallib"))
+    found = sorted(cache.glob("mlx-metal*.metallib"))
     return found[-1] if found else None
 
 

@@ -5,7 +5,7 @@
 // into 32-wide code. A float is never cast to an integer type where it may be NaN or out of range.
 #pragma once
 
-#include <stdint.h>
+#include "builtins.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -54,8 +54,8 @@ float mfa_air_fast_exp2(float x) {
   x = limit(x, -127.0f, 128.0f);
   const float shifted = x + MAGIC;
   const float f = x - (shifted - MAGIC);
-  const float p = POLYNOMIAL(f, 0x1.000002p+0f, 0x1.62e428p-1f, 0x1.ebf918p-3f, 0x1.c6b6e6p-5f,
-                             0x1.3d0c52p-7f, 0x1.5c08dcp-10f);
+  const float p = POLYNOMIAL(f, 1.0f, 0x1.62e42ap-1f, 0x1.ebf9bcp-3f, 0x1.c6b752p-5f, 0x1.3cea88p-7f,
+                             0x1.5bba0ep-10f);
   return real(bits(p) + (int32_t)((uint32_t)bits(shifted) << 23));
 }
 

@@ -46,7 +46,8 @@ def main():
     ln2 = np.log(np.longdouble(2))
     pi = np.longdouble("3.14159265358979323846264338327950288")
     fit("exp2, 2^f", lambda t: np.exp2(t), -0.5, 0.5, 6)
-    fit("fast exp2, 2^f", lambda t: np.exp2(t), -0.5, 0.5, 5)
+    fit("fast exp2, (2^f - 1) / f", over(lambda t: np.expm1(t * ln2) / t, ln2), -0.5, 0.5, 4,
+        weight=lambda t: np.abs(t) / np.exp2(t))
     fit("exp, (e^r - 1 - r) / r^2", over(lambda t: (np.expm1(t) - t) / t**2, 0.5), -ln2 / 2, ln2 / 2, 4)
     fit("exp10, (10^r - 1) / r", over(lambda t: np.expm1(t * np.log(np.longdouble(10))) / t,
         np.log(np.longdouble(10))), -0.151, 0.151, 6)

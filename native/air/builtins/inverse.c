@@ -15,7 +15,7 @@ float mfa_air_asin(float x) {
   const float s = large ? __builtin_sqrtf(t) : a;
   const float r = fma1(s, asin_tail(t), s);
   const float result = large ? fma1(r, -2.0f, -0x1.777a5cp-25f) + PI_2 : r;
-  return with_sign(result, x) + (a > 1.0f ? NOT_A_NUMBER : 0.0f) * 1.0f;
+  return with_sign(result, x);  // NaN from the square root where |x| > 1
 }
 
 float mfa_air_acos(float x) {
@@ -54,12 +54,10 @@ float mfa_air_atan2(float y, float x) {
   const int both_infinite = low == INF;
   const int both_zero = high == 0.0f;
   low = both_infinite ? 1.0f : low;
-  high = both_infinite | both_zero ? 1.0f : high;
+  high = (both_infinite | both_zero) ? 1.0f : high;
   const float up = high < 0x1p-60f ? 0x1p+60f : 1.0f;
-  const float down = high > 0x1p+60f ? 0x1p-60f : up;
-  float r = atan_ratio((low * down) / (high * down));
+  float r = atan_ratio((low * up) / (high * up));
   r = steep ? PI_2 - (r + 0x1.777a5cp-25f) : r;
   r = bits(x) < 0 ? 2.0f * PI_2 - (r + 0x1.777a5cp-24f) : r;
-  const float nan = x + y;
-  return nan != nan && (x != x || y != y) ? nan : with_sign(r, y);
+  return ((x != x) | (y != y)) ? x + y : with_sign(r, y);
 }

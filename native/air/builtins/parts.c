@@ -2,13 +2,17 @@
 // Functions of the bits: ldexp, frexp, nextafter, fmod.
 #include "common.h"
 
+INLINE int32_t clamp(int32_t n, int32_t low, int32_t high) {
+  n = n < low ? low : n;
+  return n > high ? high : n;
+}
+
 float mfa_air_ldexp(float x, int32_t n) {
-  // Three factors of at most 2^126 each; the clamp cannot change a result.
-  n = n < -300 ? -300 : n;
-  n = n > 300 ? 300 : n;
-  const int32_t third = n / 3;
-  // Large steps first on the way up, last on the way down, so that only one of them rounds.
-  return x * power_of_two(third) * power_of_two(third) * power_of_two(n - 2 * third);
+  // Factors of at most 2^126, the full one last: a result that is not 0 rounds once.
+  const int32_t first = clamp(n, -126, 126);
+  const int32_t second = clamp(clamp(n, -300, 300) - first, -126, 126);
+  const int32_t third = clamp(n, -300, 300) - first - second;
+  return x * power_of_two(third) * power_of_two(second) * power_of_two(first);
 }
 
 INLINE int32_t exponent(float x) {
@@ -30,7 +34,7 @@ float mfa_air_nextafter(float x, float y) {
   const float stepped = real(i + (away ? 1 : -1));
   const float smallest = with_sign(real(1), y);
   const float result = x == 0.0f ? smallest : stepped;
-  return x != x || y != y ? x + y : (x == y ? y : result);
+  return ((x != x) | (y != y)) ? x + y : (x == y ? y : result);
 }
 
 /// Exact: the mantissa of x, shifted left by the difference of the exponents in steps of 28 bits,
@@ -39,22 +43,20 @@ float mfa_air_fmod(float x, float y) {
   const float ax = absolute(x), ay = absolute(y);
   const int valid = (ax < INF) & (ay > 0.0f) & (ay == ay);
   const int done = (ax < ay) | !valid;
-  const float by = done | (ay == INF) ? 1.0f : ay, bx = done ? 1.0f : ax;
+  const float by = (done | (ay == INF)) ? 1.0f : ay, bx = done ? 1.0f : ax;
   const int32_t ex = exponent(bx), ey = exponent(by);
   const double my = (double)by * __builtin_bit_cast(double, (int64_t)(24 - ey + 1023) << 52);
   double r = (double)bx * __builtin_bit_cast(double, (int64_t)(24 - ex + 1023) << 52);
   const double inverse = 1.0 / my;
   int32_t left = ex - ey;
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 11; ++i) {
+  for (int i = 0; i < 10; ++i) {
     const int32_t step = left < 28 ? left : 28;
     left -= step;
     r *= __builtin_bit_cast(double, (int64_t)(step + 1023) << 52);
     const double q = (r * inverse + 0x1.8p+52) - 0x1.8p+52;
-    r = __builtin_fma(-q, my, r);  // q may be one off either way
+    r = __builtin_fma(-q, my, r);  // between -my and my, because q was rounded to nearest
     r = r < 0.0 ? r + my : r;
-    r = r < 0.0 ? r + my : r;
-    r = r >= my ? r - my : r;
   }
   const float reduced = (float)(r * __builtin_bit_cast(double, (int64_t)(ey - 24 + 1023) << 52));
   const float result = with_sign(done ? ax : reduced, x);

@@ -50,8 +50,8 @@ float mfa_air_pow(float x, float y) {
   result = (bits(x) < 0) & odd ? -result : result;
   const int undefined = (x < 0.0f) & !integer & (ay < INF) & (x > -INF);
   result = undefined ? NOT_A_NUMBER : result;
-  result = x != x || y != y ? x + y : result;
-  return x == 1.0f || y == 0.0f ? 1.0f : result;
+  result = ((x != x) | (y != y)) ? x + y : result;
+  return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : result;
 }
 
 float mfa_air_powr(float x, float y) {
@@ -61,6 +61,4 @@ float mfa_air_powr(float x, float y) {
   return undefined ? NOT_A_NUMBER : power_magnitude(x, y);
 }
 
-/// 2^(y log2 x) in float; a negative base as in pow.
-float mfa_air_fast_pow(float x, float y) { return mfa_air_pow(x, y); }
 float mfa_air_fast_powr(float x, float y) { return mfa_air_fast_exp2(y * mfa_air_fast_log2(x)); }

@@ -144,5 +144,6 @@ float mfa_air_tanpi(float x) {
   int32_t n;
   const float r = reduce_pi(x, &n);
   const float sine = sinpi_reduced(r), cosine = cospi_reduced(r);
-  return n & 1 ? -cosine / sine : sine / cosine;
+  const float pole = n & 2 ? -INF : INF;
+  return n & 1 ? (sine == 0.0f ? pole : -cosine / sine) : sine / cosine;
 }

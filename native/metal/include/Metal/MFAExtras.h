@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Checks a dispatch while it is encoded. Ours, not Apple's: ask -respondsToSelector: first.
+// What our devices tell beyond Metal's protocols. Ask -respondsToSelector: first: Apple's do not.
 #pragma once
 
-#import <Metal/MTLTypes.h>
+#import <Metal/MTLArgument.h>
 
 NS_ASSUME_NONNULL_BEGIN
 
-/// Compute encoders of the CPU device conform.
-@protocol MFADispatchValidation <NSObject>
+@protocol MFADeviceExtras <NSObject>
+/// "cpu", or "reference" for the device that runs one lane at a time.
+- (NSString *)mfaDeviceName;
+/// Threads that run threadgroups.
+- (NSUInteger)mfaWorkers;
+@end
+
+@protocol MFAFunctionExtras <NSObject>
+/// Arguments as compiled, before any function constant is bound.
+- (NSArray<id<MTLBinding>> *)mfaBindings;
+@end
+
+/// Checks a dispatch while it is encoded.
+@protocol MFAEncoderExtras <NSObject>
 /// The error a dispatch with the bindings made so far would end in; nil if it would run. Nothing is
 /// encoded. The message names the kernel, the argument, its slot and what was expected.
 - (nullable NSError *)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroupsPerGrid

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Operands of an operation -> buffers that are large enough, on one device, and do not overlap.
+#include "api/operands.h"
+
+#include <cinttypes>
+
+namespace mfa::api {
+
+Status Operands::take(const char* name, const mfa_operand& given, Footprint footprint,
+                      uint64_t element_size, Use use, host::Operand& operand) {
+  uint64_t needed = footprint.bytes();
+  if (!given.buffer) {
+    if (needed == 0) return {};
+    return failure(Code::invalid_argument, "%s.buffer is NULL, %" PRIu64 " bytes are needed", name,
+                   needed);
+  }
+  auto found = api::use(given.buffer, (std::string(name) + ".buffer").c_str());
+  if (!found.ok()) return found.status();
+  const std::shared_ptr<host::Buffer>& buffer = *found;
+  if (device_ && buffer->device != device_)
+    return failure(Code::invalid_argument,
+                   "%s.buffer belongs to device \"%s\", the operands before it to \"%s\"", name,
+                   buffer->device->name.c_str(), device_->name.c_str());
+  device_ = buffer->device;
+  if (given.offset > buffer->length || needed > buffer->length - given.offset)
+    return failure(Code::out_of_bounds,
+                   "%s needs %" PRIu64 " bytes from offset %" PRIu64
+                   ", its buffer has %" PRIu64 " bytes",
+                   name, needed, given.offset, buffer->length);
+  if (needed != 0 && (buffer->address + given.offset) % element_size != 0)
+    return failure(Code::invalid_argument,
+                   "%s begins at offset %" PRIu64 ", which is not aligned to its elements of %" PRIu64
+                   " bytes",
+                   name, given.offset, element_size);
+  if (needed != 0 && use == Use::write && buffer->read_only)
+    return failure(Code::read_only, "%s lies in a buffer that was wrapped as read-only", name);
+  if (needed == 0) return {};
+  operand.buffer = buffer;
+  operand.offset = given.offset;
+  footprint.place(buffer->address + given.offset);
+  taken_.push_back({name, footprint, use});
+  return {};
+}
+
+Status Operands::check_overlap() const {
+  for (const Taken& output : taken_) {
+    if (output.use != Use::write) continue;
+    if (!output.footprint.distinct())
+      return failure(Code::overlap, "the strides of %s make its own elements overlap", output.name);
+    for (const Taken& other : taken_)
+      if (&other != &output && output.footprint.meets(other.footprint))
+        return failure(Code::overlap, "%s overlaps %s", output.name, other.name);
+  }
+  return {};
+}
+
+Status Target::open(mfa_commands handle) {
+  if (!handle) return {};
+  auto commands = api::use(handle, "commands");
+  if (!commands.ok()) return commands.status();
+  commands_ = (*commands)->host;
+  auto encoder = commands_->encoder();
+  return encoder.ok() ? Status() : encoder.status();
+}
+
+Outcome<host::Commands*> Target::on(const std::shared_ptr<host::Device>& device) {
+  if (commands_) {
+    if (commands_->device() != device)
+      return failure(Code::invalid_argument, "commands belong to device \"%s\", the rest to \"%s\"",
+                     commands_->device()->name.c_str(), device->name.c_str());
+    return commands_.get();
+  }
+  auto begun = host::Commands::begin(device);
+  if (!begun.ok()) return begun.status();
+  commands_ = *begun;
+  own_ = true;
+  return commands_.get();
+}
+
+Status Target::close() {
+  if (!own_) return {};
+  MFA_TRY(commands_->commit());
+  return commands_->wait(-1);
+}
+
+bool is_float_type(uint32_t type) {
+  return type == MFA_TYPE_FLOAT || type == MFA_TYPE_HALF || type == MFA_TYPE_BFLOAT;
+}
+
+Status check_float_type(uint32_t type, const char* name) {
+  if (is_float_type(type)) return {};
+  return failure(Code::invalid_type, "%s is %s, expected half, bfloat or float", name,
+                 host::type_name(type).c_str());
+}
+
+uint64_t element_size(uint32_t type) { return type == MFA_TYPE_FLOAT ? 4 : 2; }
+
+}  // namespace mfa::api

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Operands of an operation -> buffers that are large enough, on one device, and do not overlap.
+#pragma once
+
+#include "api/footprint.h"
+#include "api/handles.h"
+
+namespace mfa::api {
+
+enum class Use { read, write };
+
+/// The operands of one call, checked one after the other.
+class Operands {
+ public:
+  /// `name` is that of the header, e.g. "c". `footprint` gets its address. An operand without
+  /// elements may be absent and stays so.
+  Status take(const char* name, const mfa_operand& given, Footprint footprint, uint64_t element_size,
+              Use use, host::Operand& operand);
+  /// Call when all are taken: outputs must be distinct and away from everything else.
+  Status check_overlap() const;
+  /// The device all of them belong to; null if there was none.
+  const std::shared_ptr<host::Device>& device() const { return device_; }
+
+ private:
+  struct Taken {
+    const char* name;
+    Footprint footprint;
+    Use use;
+  };
+  std::vector<Taken> taken_;
+  std::shared_ptr<host::Device> device_;
+};
+
+/// Where an operation is encoded: the caller's commands, or some that end with the call.
+class Target {
+ public:
+  /// Before anything else is looked at: commands that cannot take operations are refused first.
+  Status open(mfa_commands commands);
+  /// The commands to encode into; `device` is that of the operands.
+  Outcome<host::Commands*> on(const std::shared_ptr<host::Device>& device);
+  /// Commits and waits if the commands were made by `on`.
+  Status close();
+
+ private:
+  std::shared_ptr<host::Commands> commands_;
+  bool own_ = false;
+};
+
+/// `value` or, if that is 0, `fallback`.
+inline uint64_t or_default(uint64_t value, uint64_t fallback) { return value ? value : fallback; }
+
+bool is_float_type(uint32_t type);
+Status check_float_type(uint32_t type, const char* name);
+uint64_t element_size(uint32_t type);
+
+}  // namespace mfa::api

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// mfa_hgemm, mfa_sgemm, mfa_bgemm, mfa_attention, mfa_cast.
+#include "api/operands.h"
+#include "api/problems.h"
+#include "api/structs.h"
+#include "host/encode.h"
+
+namespace mfa::api {
+
+namespace {
+
+/// The footprint of an operand of up to four dimensions, given as count and stride.
+Outcome<Footprint> footprint(const char* name, uint64_t element,
+                             std::initializer_list<std::pair<uint64_t, uint64_t>> dimensions) {
+  Footprint footprint(element);
+  for (auto [count, stride] : dimensions)
+    if (!footprint.add(count, stride))
+      return failure(Code::invalid_argument, "%s is larger than any memory", name);
+  return footprint;
+}
+
+Status take(Operands& all, const char* name, const mfa_operand& given, uint64_t element, Use use,
+            std::initializer_list<std::pair<uint64_t, uint64_t>> dimensions,
+            host::Operand& operand) {
+  auto where = footprint(name, element, dimensions);
+  if (!where.ok()) return where.status();
+  return all.take(name, given, *where, element, use, operand);
+}
+
+/// Encodes into the target once everything is checked.
+template <class Problem, class Taken>
+Status run(Target& target, const Operands& all, const Problem& problem, const Taken& operands) {
+  MFA_TRY(all.check_overlap());
+  if (!all.device()) return {};  // nothing has elements
+  auto commands = target.on(all.device());
+  if (!commands.ok()) return commands.status();
+  MFA_TRY(host::encode(**commands, problem, operands));
+  return target.close();
+}
+
+Status gemm(uint32_t type, mfa_commands commands, const mfa_gemm_desc* desc,
+            const mfa_gemm_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_gemm_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_gemm_operands));
+  auto checked = problem_of(desc, type, given.bias.buffer != nullptr);
+  if (!checked.ok()) return checked.status();
+  const host::Gemm& gemm = *checked;
+
+  // Without rows, columns or batches nothing is read or written. K = 0 and alpha = 0 read no A, B.
+  uint64_t batch = gemm.M && gemm.N ? gemm.batch : 0;
+  bool product = gemm.K != 0 && gemm.alpha != 0;
+  uint64_t element = element_size(type), inputs = product ? batch : 0;
+  Operands all;
+  host::GemmOperands taken;
+  MFA_TRY(take(all, "a", given.a, element, Use::read,
+               {{gemm.trans_a ? gemm.M : gemm.K, 1},
+                {gemm.trans_a ? gemm.K : gemm.M, gemm.lda},
+                {inputs, gemm.stride_a}},
+               taken.a));
+  MFA_TRY(take(all, "b", given.b, element, Use::read,
+               {{gemm.trans_b ? gemm.K : gemm.N, 1},
+                {gemm.trans_b ? gemm.N : gemm.K, gemm.ldb},
+                {inputs, gemm.stride_b}},
+               taken.b));
+  if (gemm.bias)
+    MFA_TRY(take(all, "bias", given.bias, element, Use::read,
+                 {{gemm.bias_per_row ? gemm.M : gemm.N, 1}, {batch, gemm.stride_bias}},
+                 taken.bias));
+  MFA_TRY(take(all, "c", given.c, element, Use::write,
+               {{gemm.N, 1}, {gemm.M, gemm.ldc}, {batch, gemm.stride_c}}, taken.c));
+  return run(target, all, gemm, taken);
+}
+
+Status attention(mfa_commands commands, const mfa_attention_desc* desc,
+                 const mfa_attention_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_attention_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_attention_operands));
+  auto checked = problem_of(desc, given.lse.buffer != nullptr);
+  if (!checked.ok()) return checked.status();
+  host::Attention& a = *checked;
+  if (a.C == 0) a.mask_kind = MFA_MASK_NONE;  // there is nothing to mask
+  bool has_mask = a.mask_kind != MFA_MASK_NONE;
+  if (!has_mask && given.mask.buffer && a.C != 0)
+    return failure(Code::invalid_argument, "mask is given but desc->mask_kind is MFA_MASK_NONE");
+
+  uint64_t element = element_size(a.type), batches = a.R ? a.B : 0;
+  uint64_t mask_element = a.mask_kind == MFA_MASK_BOOLEAN ? 1 : element_size(a.mask_type);
+  auto dimensions = [&](uint64_t heads, uint64_t rows, uint64_t columns,
+                        const host::Strides& strides, uint64_t size) {
+    Footprint footprint(size);
+    bool fits = footprint.add(columns, strides.column) && footprint.add(rows, strides.row) &&
+                footprint.add(heads, strides.head) && footprint.add(batches, strides.batch);
+    return std::pair(footprint, fits);
+  };
+  Operands all;
+  host::AttentionOperands taken;
+  auto take = [&](const char* name, const mfa_operand& operand, uint64_t heads, uint64_t rows,
+                  uint64_t columns, const host::Strides& strides, uint64_t size, Use use,
+                  host::Operand& result) -> Status {
+    auto [where, fits] = dimensions(heads, rows, columns, strides, size);
+    if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
+    return all.take(name, operand, where, size, use, result);
+  };
+  MFA_TRY(take("q", given.q, a.H, a.R, a.D, a.q, element, Use::read, taken.q));
+  MFA_TRY(take("k", given.k, a.Hkv, a.C, a.D, a.k, element, Use::read, taken.k));
+  MFA_TRY(take("v", given.v, a.Hkv, a.C, a.Dv, a.v, element, Use::read, taken.v));
+  if (has_mask)
+    MFA_TRY(take("mask", given.mask, a.H, a.R, a.C, a.mask, mask_element, Use::read, taken.mask));
+  MFA_TRY(take("o", given.o, a.H, a.R, a.Dv, a.o, element, Use::write, taken.o));
+  if (a.lse)
+    MFA_TRY(take("lse", given.lse, a.H, 1, a.R, {a.lse_batch, a.lse_head, 0, 1}, sizeof(float),
+                 Use::write, taken.lse));
+  return run(target, all, a, taken);
+}
+
+Status cast(mfa_commands commands, const mfa_cast_desc* desc, const mfa_cast_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_cast_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_cast_operands));
+  auto checked = problem_of(desc);
+  if (!checked.ok()) return checked.status();
+  const host::Cast& cast = *checked;
+  Operands all;
+  host::CastOperands taken;
+  MFA_TRY(take(all, "source", given.source, element_size(cast.source_type), Use::read,
+               {{cast.count, 1}, {cast.rows, cast.source_stride}}, taken.source));
+  MFA_TRY(take(all, "destination", given.destination, element_size(cast.destination_type),
+               Use::write, {{cast.count, 1}, {cast.rows, cast.destination_stride}},
+               taken.destination));
+  return run(target, all, cast, taken);
+}
+
+}  // namespace
+
+}  // namespace mfa::api
+
+using namespace mfa::api;
+
+mfa_status mfa_hgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands) {
+  return call("mfa_hgemm", [&] { return gemm(MFA_TYPE_HALF, commands, desc, operands); });
+}
+
+mfa_status mfa_sgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands) {
+  return call("mfa_sgemm", [&] { return gemm(MFA_TYPE_FLOAT, commands, desc, operands); });
+}
+
+mfa_status mfa_bgemm(mfa_commands commands, const mfa_gemm_desc* desc,
+                     const mfa_gemm_operands* operands) {
+  return call("mfa_bgemm", [&] { return gemm(MFA_TYPE_BFLOAT, commands, desc, operands); });
+}
+
+mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,
+                         const mfa_attention_operands* operands) {
+  return call("mfa_attention", [&] { return attention(commands, desc, operands); });
+}
+
+mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
+                    const mfa_cast_operands* operands) {
+  return call("mfa_cast", [&] { return cast(commands, desc, operands); });
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Descriptors of mfa.h -> problems of the host: every default filled in, every number checked.
+#pragma once
+
+#include "api/error.h"
+#include "host/problem.h"
+
+namespace mfa::api {
+
+Outcome<host::Gemm> problem_of(const mfa_gemm_desc* desc, uint32_t type, bool bias);
+Outcome<host::Attention> problem_of(const mfa_attention_desc* desc, bool lse);
+Outcome<host::Cast> problem_of(const mfa_cast_desc* desc);
+
+}  // namespace mfa::api

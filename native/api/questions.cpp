@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// mfa_prepare, mfa_supported, mfa_explain: problems without operands.
+#include <condition_variable>
+
+#include "api/handles.h"
+#include "api/problems.h"
+#include "api/structs.h"
+#include "host/pipelines.h"
+#include "host/plan.h"
+
+namespace mfa::api {
+
+namespace {
+
+/// Checks the descriptor of a problem, then plans it. What the host cannot do is `unsupported`;
+/// everything else is wrong with the descriptor.
+Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given) {
+  mfa_problem problem;
+  MFA_TRY(read_struct(given, problem, sizeof(mfa_problem), "problem", "mfa_problem"));
+  auto plan_gemm = [&](uint32_t type) -> Outcome<host::Plan> {
+    auto checked = problem_of(static_cast<const mfa_gemm_desc*>(problem.desc), type,
+                              problem.has_bias);
+    if (!checked.ok()) return checked.status();
+    return host::plan(device, *checked);
+  };
+  switch (problem.operation) {
+    case MFA_OPERATION_HGEMM:
+      return plan_gemm(MFA_TYPE_HALF);
+    case MFA_OPERATION_SGEMM:
+      return plan_gemm(MFA_TYPE_FLOAT);
+    case MFA_OPERATION_BGEMM:
+      return plan_gemm(MFA_TYPE_BFLOAT);
+    case MFA_OPERATION_ATTENTION: {
+      auto checked = problem_of(static_cast<const mfa_attention_desc*>(problem.desc),
+                                problem.has_lse);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
+    case MFA_OPERATION_CAST: {
+      auto checked = problem_of(static_cast<const mfa_cast_desc*>(problem.desc));
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
+  }
+  return failure(Code::invalid_argument, "problem->operation is %u, expected MFA_OPERATION_*",
+                 static_cast<unsigned>(problem.operation));
+}
+
+/// Counts compilations down; the last one reports the first failure.
+struct Countdown {
+  std::mutex mutex;
+  std::condition_variable changed;
+  size_t left = 0;
+  Status first;
+  mfa_completion callback = nullptr;
+  void* context = nullptr;
+
+  void one_done(const Status& status) {
+    {
+      std::lock_guard lock(mutex);
+      if (first.ok() && !status.ok()) first = status;
+      if (--left != 0) return;
+    }
+    if (callback) callback(context, static_cast<mfa_status>(first.code), first.message.c_str());
+    changed.notify_all();
+  }
+};
+
+Status prepare(mfa_device handle, const mfa_problem* problems, size_t count,
+               mfa_completion callback, void* context) {
+  auto on = use(handle, "device");
+  if (!on.ok()) return on.status();
+  if (count != 0) MFA_TRY(require(problems, "problems"));
+  std::vector<host::KernelDescriptor> kernels;
+  const char* at = reinterpret_cast<const char*>(problems);
+  for (size_t i = 0; i < count; ++i, at += problems->size) {
+    auto planned = plan_of(**on, reinterpret_cast<const mfa_problem*>(at));
+    if (!planned.ok())
+      return {planned.status().code,
+              "problems[" + std::to_string(i) + "]: " + planned.status().message};
+    for (const host::Step& step : planned->steps) kernels.push_back(step.kernel);
+  }
+
+  auto countdown = std::make_shared<Countdown>();
+  countdown->left = kernels.size() + 1;  // one is ours: nothing is reported before all are asked for
+  countdown->callback = callback;
+  countdown->context = context;
+  for (const host::KernelDescriptor& kernel : kernels)
+    (*on)->pipelines().prepare(kernel,
+                               [countdown](const Status& status) { countdown->one_done(status); });
+  countdown->one_done({});
+  if (callback) return {};
+  std::unique_lock lock(countdown->mutex);
+  countdown->changed.wait(lock, [&] { return countdown->left == 0; });
+  return countdown->first;
+}
+
+Status supported(mfa_device handle, const mfa_problem* problem, bool* result, const char** reason) {
+  static thread_local std::string why;
+  auto on = use(handle, "device");
+  if (!on.ok()) return on.status();
+  MFA_TRY(require(result, "supported"));
+  auto planned = plan_of(**on, problem);
+  if (!planned.ok() && planned.status().code != Code::unsupported) return planned.status();
+  *result = planned.ok();
+  why = planned.ok() ? "" : planned.status().message;
+  if (reason) *reason = why.c_str();
+  return {};
+}
+
+Status explain(mfa_device handle, const mfa_problem* problem, mfa_explanation* explanation) {
+  static thread_local std::string kernel, variant, reason;
+  auto on = use(handle, "device");
+  if (!on.ok()) return on.status();
+  auto planned = plan_of(**on, problem);
+  if (!planned.ok()) return planned.status();
+  mfa_explanation filled = {};
+  kernel = variant = "";
+  reason = planned->reason;
+  filled.cached = true;
+  if (!planned->steps.empty()) {
+    // The last step is the operation itself; those before it only prepare.
+    const host::Step& step = planned->steps.back();
+    kernel = step.kernel.function();
+    variant = step.kernel.text();
+    filled.threads_per_threadgroup = step.threads;
+    for (int i = 0; i < 3; ++i) filled.threadgroups[i] = step.grid[i];
+    filled.threadgroup_memory = step.threadgroup_memory;
+  }
+  for (const host::Step& step : planned->steps)
+    filled.cached = filled.cached && (*on)->pipelines().has(step.kernel);
+  for (int i = 0; i < 3; ++i) filled.tile[i] = planned->tile[i];
+  filled.workspace = planned->workspace;
+  filled.kernel = kernel.c_str();
+  filled.variant = variant.c_str();
+  filled.reason = reason.c_str();
+  return MFA_WRITE(explanation, filled, mfa_explanation);
+}
+
+}  // namespace
+
+}  // namespace mfa::api
+
+using namespace mfa::api;
+
+mfa_status mfa_prepare(mfa_device device, const mfa_problem* problems, size_t count,
+                       mfa_completion callback, void* context) {
+  return call("mfa_prepare", [&] { return prepare(device, problems, count, callback, context); });
+}
+
+mfa_status mfa_supported(mfa_device device, const mfa_problem* problem, bool* result,
+                         const char** reason) {
+  return call("mfa_supported", [&] { return supported(device, problem, result, reason); });
+}
+
+mfa_status mfa_explain(mfa_device device, const mfa_problem* problem,
+                       mfa_explanation* explanation) {
+  return call("mfa_explain", [&] { return explain(device, problem, explanation); });
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Stages of the compilation -> files for people, if MFA_DUMP names a folder.
+#include "jit/dump.h"
+
+#include <cstdlib>
+#include <fstream>
+
+namespace mfa::jit {
+
+void dump(const std::string& function, const char* stage,
+          const std::function<std::string()>& text) {
+  const char* folder = getenv("MFA_DUMP");
+  if (!folder || !*folder) return;
+  std::string name = function.substr(0, 200);  // file names end at 255
+  for (char& c : name)
+    if (c == '/' || c == '\0') c = '_';
+  std::ofstream(std::string(folder) + "/" + name + "." + stage) << text();
+}
+
+}  // namespace mfa::jit

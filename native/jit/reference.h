@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// A canonical scalar kernel -> a function that runs one thread, meeting its neighbours at sites.
+//
+// The slow path that the vector path is tested against: it shares no code with it but the
+// built-ins. Every convergent operation becomes a call of mfa_rt_meet with a number that grows
+// along the control flow; the executor (exec/lanes.cpp) lets lanes that are behind run first and
+// performs an operation for the lanes that have come to the same site. One more site at the end of
+// every loop body keeps lanes of different iterations apart.
+#pragma once
+
+#include <string>
+
+#include "air/specialize.h"
+#include "base/result.h"
+
+namespace mfa::jit {
+
+struct Reference {
+  std::string symbol;  // of type mfa_thread_entry, in the same module
+};
+
+/// Replaces the kernel in `kernel.module` by the thread function. What it cannot run is refused by
+/// name.
+Result<Reference> make_reference(air::Specialized& kernel);
+
+}  // namespace mfa::jit

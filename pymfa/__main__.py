@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""`python -m pymfa JOB ...`: hands the arguments to the job."""
+
+from __future__ import annotations
+
+import sys
+
+_USAGE = """\
+python -m pymfa JOB [ARGUMENTS]
+
+  info                    the devices of this machine and their limits
+  inspect FILE [PATTERN]  functions, arguments and constants of a metallib
+  demo [SENTENCE...]      embed sentences with a real transformer
+  selftest                check the results of the main operations
+  bench [OP...]           compare with NumPy and PyTorch
+"""
+
+
+def main(arguments: list[str]) -> int:
+    job, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if job == "info":
+        from .inspect import info
+
+        return info()
+    if job == "inspect":
+        from . import inspect
+
+        return inspect.main(rest)
+    if job == "demo":
+        from . import demo
+
+        return demo.main(rest)
+    if job == "selftest":
+        from . import selftest
+
+        return selftest.main(rest)
+    if job == "bench":
+        from . import bench
+
+        return bench.main(rest)
+    helpful = job in ("-h", "--help", "help")
+    print(_USAGE, end="", file=sys.stdout if helpful else sys.stderr)
+    return 0 if helpful else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// half and bfloat operations of a kernel, compiled for this CPU: one rounding each.
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "check.h"
+#include "kernel.h"
+
+namespace {
+
+float from_bfloat(uint16_t bits) {
+  const uint32_t wide = uint32_t(bits) << 16;
+  float x;
+  std::memcpy(&x, &wide, sizeof x);
+  return x;
+}
+float from_half(uint16_t bits) {
+  _Float16 x;
+  std::memcpy(&x, &bits, sizeof x);
+  return float(x);
+}
+/// The nearest value with `mantissa` bits after the point and the smallest exponent `low`, ties to even.
+double rounded(double x, int mantissa, int low, double largest) {
+  if (x == 0 || !std::isfinite(x)) return x;
+  const int exponent = std::max(std::ilogb(x), low);
+  const double unit = std::ldexp(1.0, exponent - mantissa);
+  const double y = std::nearbyint(x / unit) * unit;
+  return std::fabs(y) > largest ? std::copysign(INFINITY, x) : y;
+}
+
+struct Format {
+  const char *type, *suffix;
+  float (*widen)(uint16_t);
+  int mantissa, low;
+  double largest;
+};
+const Format kHalf = {"half", "f16", from_half, 10, -14, 65504.0};
+const Format kBfloat = {"bfloat", "bf16", from_bfloat, 7, -126, 0x1.fep127};
+
+Kernel kernel_of(const std::string& declaration, const std::string& result, const std::string& type,
+                 const std::string& expression) {
+  Kernel kernel = compile(declaration + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" +
+                          "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
+                          "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" +
+                          "  %a = load " + type + ", ptr addrspace(1) %in\n" +
+                          "  %b = load " + type + ", ptr addrspace(1) %p\n" +
+                          "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression +
+                          "  store " + result + " %r, ptr addrspace(1) %out\n" + R"(  ret void
+}
+!air.kernel = !{!0}
+!0 = !{ptr @k, !1, !2}
+!1 = !{}
+!2 = !{!3, !4}
+!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
+!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
+)");
+  if (!kernel.error.empty()) std::fprintf(stderr, "%s: %s\n", expression.c_str(), kernel.error.c_str());
+  CHECK(kernel.address != nullptr);
+  return kernel;
+}
+
+uint64_t random_state = 7;
+uint16_t random_half() {
+  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+  return uint16_t(random_state >> 40);
+}
+
+void check_operation(const Format& format, const std::string& declaration, const std::string& expression,
+                     const std::function<double(double, double, double)>& reference) {
+  const Kernel kernel = kernel_of(declaration, format.type, format.type, expression);
+  if (!kernel.address) return;
+  const auto call = reinterpret_cast<void (*)(uint16_t*, const uint16_t*)>(kernel.address);
+  for (int i = 0; i < 200000; ++i) {
+    const uint16_t in[3] = {random_half(), random_half(), random_half()};
+    const double a = format.widen(in[0]), b = format.widen(in[1]), c = format.widen(in[2]);
+    uint16_t out = 0;
+    call(&out, in);
+    const double got = format.widen(out);
+    const double want = rounded(reference(a, b, c), format.mantissa, format.low, format.largest);
+    // A CPU's own bfloat rounding takes subnormals for 0.
+    if (std::fabs(want) < 0x1p-125 || std::isnan(want)) continue;
+    if (got == want) continue;
+    std::fprintf(stderr, "%s %s of %a %a %a = %a, expected %a\n", format.type, expression.c_str(), a, b, c, got,
+                 want);
+    CHECK(!"result");
+    return;
+  }
+}
+
+void operations(const Format& format) {
+  const std::string type = format.type;
+  for (const auto& [name, function] : {std::pair<const char*, double (*)(double, double)>(
+                                           "fadd", [](double a, double b) { return a + b; }),
+                                       {"fsub", [](double a, double b) { return a - b; }},
+                                       {"fmul", [](double a, double b) { return a * b; }},
+                                       {"fdiv", [](double a, double b) { return a / b; }}}) {
+    const auto reference = function;
+    check_operation(format, "", std::string("  %r = ") + name + " " + type + " %a, %b\n",
+                    [=](double a, double b, double) { return reference(a, b); });
+  }
+  const auto call = [&](const std::string& name, int arity) {
+    const char* names[] = {" %a", ", " , " %b"};
+    (void)names;
+    std::string types, arguments;
+    for (int i = 0; i < arity; ++i) {
+      types += (i ? ", " : "") + type;
+      arguments += (i ? ", " : "") + type + " %" + char('a' + i);
+    }
+    return std::pair("declare " + type + " @" + name + "(" + types + ")\n",
+                     "  %r = call " + type + " @" + name + "(" + arguments + ")\n");
+  };
+  const std::string suffix = format.suffix;
+  const auto operation = [&](const std::string& name, int arity, auto reference) {
+    const auto [declaration, expression] = call(name, arity);
+    check_operation(format, declaration, expression, reference);
+  };
+  operation("air.fabs." + suffix, 1, [](double a, double, double) { return std::fabs(a); });
+  operation("air.floor." + suffix, 1, [](double a, double, double) { return std::floor(a); });
+  operation("air.rint." + suffix, 1, [](double a, double, double) { return std::nearbyint(a); });
+  operation("air.sqrt." + suffix, 1, [](double a, double, double) { return std::sqrt(a); });
+  operation("air.fmax." + suffix, 2, [](double a, double b, double) { return std::fmax(a, b); });
+  operation("air.fmod." + suffix, 2, [](double a, double b, double) { return std::fmod(a, b); });
+  // Two operations stay two roundings: nothing may cancel the rounding in between.
+  check_operation(format, "", "  %t = fmul " + type + " %a, %b\n  %r = fadd " + type + " %t, %c\n",
+                  [&](double a, double b, double c) {
+                    return rounded(a * b, format.mantissa, format.low, format.largest) + c;
+                  });
+}
+
+}  // namespace
+
+int main() {
+  operations(kHalf);
+  operations(kBfloat);
+  // The sum of a half product and a half is exact in double wherever its rounding matters.
+  check_operation(kHalf, "declare half @air.fma.f16(half, half, half)\n",
+                  "  %r = call half @air.fma.f16(half %a, half %b, half %c)\n",
+                  [](double a, double b, double c) { return a * b + c; });
+  return report();
+}

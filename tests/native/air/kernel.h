@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// LLVM IR text -> a metallib with one kernel, and its canonical form as callable scalar code.
+#pragma once
+
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+
+#include <memory>
+#include <string>
+
+#include "air/specialize.h"
+
+struct Kernel {
+  std::shared_ptr<const mfa::air::Metallib> library;
+  std::string error;
+  mfa::air::Reflection reflection;
+  std::string text;  // the canonical module
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  void* address = nullptr;  // the kernel as a plain function of its parameters
+};
+
+/// The metallib of one kernel `k`; `body` is everything above the boilerplate of Apple's compiler.
+std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body);
+
+/// Specialises kernel `k` and compiles it. On refusal only `error` is set.
+Kernel compile(const std::string& body, const mfa::air::ConstantValues& values = {});
+
+std::unique_ptr<llvm::TargetMachine> host_machine();
