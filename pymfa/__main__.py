@@ -19,13 +19,13 @@ python -m pymfa JOB [ARGUMENTS]
 def main(arguments: list[str]) -> int:
     job, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if job == "info":
-        from .inspect import info
+        from .describe import info
 
         return info()
     if job == "inspect":
-        from . import inspect
+        from . import describe
 
-        return inspect.main(rest)
+        return describe.main(rest)
     if job == "demo":
         from . import demo
 

@@ -54,13 +54,11 @@ def arrange(
     mask = _mask(attn_mask, q)
     outer = (*lead, heads[0]) if heads else lead
     if mask is not None:
-        if heads is None:
-            lead = outer = _broadcast([lead, mask.shape[:-2]])
         try:
             mask = np.broadcast_to(mask, (*outer, q.shape[-2], k.shape[-2]))
         except ValueError:
             raise InvalidValue(
-                f"{_NAME}: attn_mask has shape {attn_mask.shape}, which does not broadcast to "
+                f"{_NAME}: attn_mask has shape {mask.shape}, which does not broadcast to "
                 f"{(*outer, q.shape[-2], k.shape[-2])}"
             ) from None
     q, k, v = (

@@ -2,6 +2,7 @@
 // The steps of specialise() that bring IR into the canonical form, one function each.
 #pragma once
 
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/PassManager.h>
 
 #include "air/reflection.h"
@@ -19,9 +20,15 @@ void guard_divisions(llvm::Function& function);
 /// memcpy, memmove and memset -> loads and stores, or a loop where they are long.
 void expand_memory_calls(llvm::Function& function);
 
+/// Whether a call stays a call: a copy of 9 to 64 bytes that does not touch private memory.
+bool keeps_whole(const llvm::MemIntrinsic& call);
+
 /// half and bfloat arithmetic -> float arithmetic with one rounding per operation. bfloat rounding
 /// is integer arithmetic unless the CPU rounds itself.
 void widen_half(llvm::Function& function, bool native_bfloat_rounding);
+
+/// Loads through a phi or select of private variables -> a choice of values. True if any changed.
+bool fold_pointer_choices(llvm::Function& function);
 
 /// Asks for full unrolling of loops that walk a private array, which then becomes registers.
 void request_unrolling(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);

@@ -43,7 +43,8 @@ std::string problem(const llvm::Instruction& instruction) {
     const llvm::Function* callee = call->getCalledFunction();
     if (!callee) return "a call through a pointer (a visible function table)";
     if (!callee->isDeclaration()) return "a recursive function";
-    if (llvm::isa<llvm::MemIntrinsic>(call)) return "a memory move of variable length";
+    if (const auto* copy = llvm::dyn_cast<llvm::MemIntrinsic>(call))
+      return keeps_whole(*copy) ? "" : "a memory move of variable length";
     if (callee->isIntrinsic() || kept(callee->getName())) return "";
     return callee->getName().str();
   }
@@ -51,6 +52,9 @@ std::string problem(const llvm::Instruction& instruction) {
     if (!alloca->isStaticAlloca()) return "a private array of variable size";
     return "";
   }
+  if (const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction);
+      store && store->getPointerAddressSpace() == 2)
+    return "a store to constant memory";
   switch (instruction.getOpcode()) {
     case llvm::Instruction::Fence:
     case llvm::Instruction::AtomicRMW:

@@ -121,6 +121,19 @@ Result<void> bind_constants(llvm::Module& module, const KernelMetadata& metadata
   return {};
 }
 
+std::vector<llvm::Function*> constructors(const llvm::Module& module) {
+  std::vector<llvm::Function*> functions;
+  const auto* list = module.getGlobalVariable("llvm.global_ctors");
+  if (!list || !list->hasInitializer()) return functions;
+  for (const llvm::Use& entry : list->getInitializer()->operands()) {
+    const auto* fields = llvm::dyn_cast<llvm::ConstantStruct>(entry.get());
+    if (!fields || fields->getNumOperands() < 2) continue;
+    auto* function = llvm::dyn_cast<llvm::Function>(fields->getOperand(1)->stripPointerCasts());
+    if (function && !function->isDeclaration()) functions.push_back(function);
+  }
+  return functions;
+}
+
 Result<void> settle_predicates(llvm::Module& module, KernelMetadata& metadata,
                                const FunctionRecord& record) {
   if (auto* constructors = module.getGlobalVariable("llvm.global_ctors")) {
@@ -139,6 +152,9 @@ Result<void> settle_predicates(llvm::Module& module, KernelMetadata& metadata,
   }
   for (const char* name : {"llvm.compiler.used", "llvm.used"})
     if (auto* used = module.getGlobalVariable(name)) used->eraseFromParent();
+  // Nothing writes the constant address space once the constructors are gone.
+  for (llvm::GlobalVariable& global : module.globals())
+    if (global.getAddressSpace() == 2) global.setConstant(true);
   return {};
 }
 

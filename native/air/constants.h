@@ -11,6 +11,9 @@ namespace mfa::air {
 Result<void> bind_constants(llvm::Module& module, const KernelMetadata& metadata,
                             const ConstantValues& values, const FunctionRecord& record);
 
+/// The functions of `llvm.global_ctors`.
+std::vector<llvm::Function*> constructors(const llvm::Module& module);
+
 /// After the constructor has been evaluated: which arguments exist. Deletes `llvm.compiler.used`
 /// and the empty list of constructors.
 Result<void> settle_predicates(llvm::Module& module, KernelMetadata& metadata,

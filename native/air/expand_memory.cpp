@@ -51,6 +51,15 @@ void set_inline(llvm::MemSetInst& set, uint64_t size) {
 
 }  // namespace
 
+// The vectoriser moves one block per lane, where loads and stores of elements would become gathers
+// and scatters.
+bool keeps_whole(const llvm::MemIntrinsic& call) {
+  const auto* copy = llvm::dyn_cast<llvm::MemCpyInst>(&call);
+  const auto* length = llvm::dyn_cast<llvm::ConstantInt>(call.getLength());
+  return copy && length && length->getValue().ugt(8) && length->getValue().ule(kInlineBytes) &&
+         copy->getDestAddressSpace() != 0 && copy->getSourceAddressSpace() != 0;
+}
+
 void expand_memory_calls(llvm::Function& function) {
   llvm::SmallVector<llvm::MemIntrinsic*, 16> calls;
   for (llvm::Instruction& instruction : llvm::instructions(function))
@@ -61,6 +70,7 @@ void expand_memory_calls(llvm::Function& function) {
     const uint64_t size = length ? length->getLimitedValue() : UINT64_MAX;
     auto* copy = llvm::dyn_cast<llvm::MemTransferInst>(call);
     auto* set = llvm::dyn_cast<llvm::MemSetInst>(call);
+    if (keeps_whole(*call)) continue;
     if (size != 0 && size <= kInlineBytes && copy) {
       copy_inline(*copy, size);
     } else if (size != 0 && size <= kInlineBytes && set) {

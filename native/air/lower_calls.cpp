@@ -35,6 +35,59 @@ void annotate(llvm::Function& function) {
   }
 }
 
+// Operands of each function: r = the type of the result, i = an integer, p = a pointer. Bitcode can
+// declare a name with any type; what does not match is left alone and refused by name.
+constexpr struct {
+  const char* op;
+  const char* operands;
+} kSignatures[] = {
+    {"abs", "r"},         {"abs_diff", "rr"},     {"acos", "r"},      {"acosh", "r"},
+    {"add_sat", "rr"},    {"asin", "r"},          {"asinh", "r"},     {"atan", "r"},
+    {"atan2", "rr"},      {"atanh", "r"},         {"ceil", "r"},      {"clamp", "rrr"},
+    {"clz", "ri"},        {"copysign", "rr"},     {"cos", "r"},       {"cosh", "r"},
+    {"cospi", "r"},       {"ctz", "ri"},          {"exp", "r"},       {"exp10", "r"},
+    {"exp2", "r"},        {"extract_bits", "rii"}, {"fabs", "r"},     {"floor", "r"},
+    {"fma", "rrr"},       {"fmax", "rr"},         {"fmax3", "rrr"},   {"fmedian3", "rrr"},
+    {"fmin", "rr"},       {"fmin3", "rrr"},       {"fmod", "rr"},     {"fract", "r"},
+    {"frexp", "rp"},      {"hadd", "rr"},         {"insert_bits", "rrii"}, {"ldexp", "ri"},
+    {"log", "r"},         {"log10", "r"},         {"log2", "r"},      {"mad24", "rrr"},
+    {"mad_hi", "rrr"},    {"mad_sat", "rrr"},     {"max", "rr"},      {"max3", "rrr"},
+    {"median3", "rrr"},   {"min", "rr"},          {"min3", "rrr"},    {"modf", "rp"},
+    {"mul24", "rr"},      {"mul_hi", "rr"},       {"nextafter", "rr"}, {"popcount", "r"},
+    {"pow", "rr"},        {"powr", "rr"},         {"reverse_bits", "r"}, {"rhadd", "rr"},
+    {"rint", "r"},        {"rotate", "rr"},       {"round", "r"},     {"rsqrt", "r"},
+    {"saturate", "r"},    {"sign", "r"},          {"sin", "r"},       {"sincos", "rp"},
+    {"sinh", "r"},        {"sinpi", "r"},         {"sqrt", "r"},      {"sub_sat", "rr"},
+    {"tan", "r"},         {"tanh", "r"},          {"tanpi", "r"},     {"trunc", "r"},
+};
+
+bool is_number(const llvm::Type* type) {
+  const llvm::Type* scalar = type->getScalarType();
+  return (scalar->isIntegerTy() && scalar->getIntegerBitWidth() <= 64) || scalar->isFloatTy() ||
+         scalar->isHalfTy() || scalar->isBFloatTy();
+}
+
+bool operand_fits(char expected, const llvm::Type* type, const llvm::Type* result) {
+  switch (expected) {
+    case 'i': return type->isIntOrIntVectorTy();
+    case 'p': return type->isPointerTy();
+    default: return type == result;
+  }
+}
+
+bool well_formed(const AirCall& call) {
+  for (const llvm::Value* operand : call.call.args())
+    if (!operand->getType()->isPointerTy() && !is_number(operand->getType())) return false;
+  for (const auto& signature : kSignatures) {
+    if (call.op != signature.op) continue;
+    const llvm::StringRef operands = signature.operands;
+    if (operands.size() != call.call.arg_size() || !is_number(call.type())) return false;
+    for (unsigned i = 0; i < operands.size(); ++i)
+      if (!operand_fits(operands[i], call.arg(i)->getType(), call.type())) return false;
+  }
+  return true;
+}
+
 /// A copy is done when its call returns, so its event carries nothing.
 llvm::Value* lower_events(const AirCall& call) {
   if (call.op.starts_with("simdgroup_async_copy")) {
@@ -80,6 +133,7 @@ void lower_calls(llvm::Module& module) {
       const AirCall call{*instruction, op, suffix, fast};
       llvm::IRBuilder<> builder(instruction);
       llvm::Value* value = lower_events(call);
+      if (!value && !well_formed(call)) continue;
       if (!value) value = lower_convert(call, builder);
       if (!value) value = lower_float(call, builder);
       if (!value) value = lower_integer(call, builder);

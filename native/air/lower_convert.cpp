@@ -69,6 +69,13 @@ Value* lower_convert(const AirCall& call, Builder& builder) {
   if (parts.size() != 4) return nullptr;  // an explicit rounding mode, which MSL never writes
   Value* value = call.arg(0);
   llvm::Type *from = value->getType(), *to = call.type();
+  const auto shape = [](llvm::Type* type) {
+    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
+    return vector ? vector->getNumElements() : 0;
+  };
+  if (from->isPtrOrPtrVectorTy() || !to->getScalarType()->isSingleValueType() ||
+      to->isPtrOrPtrVectorTy() || shape(from) != shape(to))
+    return nullptr;
   const bool from_float = from->isFPOrFPVectorTy(), to_float_type = to->isFPOrFPVectorTy();
   if (from_float && to_float_type) {
     if (from == to) return value;

@@ -55,7 +55,9 @@ Value* lower_min_max(const AirCall& call, Builder& builder) {
 /// Products are summed in float; one rounding at the end for the 16-bit types.
 Value* dot(const AirCall& call, Builder& builder) {
   const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(call.arg(0)->getType());
-  if (!vector) return nullptr;
+  if (!vector || !vector->isFPOrFPVectorTy() || call.call.arg_size() != 2 ||
+      call.arg(1)->getType() != vector || !call.type()->isFloatingPointTy())
+    return nullptr;
   llvm::Type* type = builder.getFloatTy();
   Value* sum = nullptr;
   for (unsigned i = 0; i < vector->getNumElements(); ++i) {
@@ -107,7 +109,9 @@ Value* lower_compound(const AirCall& call, Builder& builder) {
 
 /// all() and any() of a boolean vector.
 Value* lower_boolean(const AirCall& call, Builder& builder) {
-  if (call.op != "all" && call.op != "any") return nullptr;
+  if ((call.op != "all" && call.op != "any") || call.call.arg_size() != 1 ||
+      !call.type()->isIntegerTy(1) || !call.arg(0)->getType()->isIntOrIntVectorTy(1))
+    return nullptr;
   const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(call.arg(0)->getType());
   if (!vector) return call.arg(0);
   Value* out = builder.CreateExtractElement(call.arg(0), uint64_t(0));
@@ -184,10 +188,11 @@ Value* lower_builtin(const AirCall& call, Builder& builder) {
 
 Value* lower_float(const AirCall& call, Builder& builder) {
   if (Value* value = lower_boolean(call, builder)) return value;
-  if (call.op == "is_uniform") return builder.getTrue();  // feeds llvm.assume only
   if (call.call.arg_size() == 0) return nullptr;
-  if (is_builtin(call.op)) return lower_builtin(call, builder);
+  if (call.op == "is_uniform" && call.type()->isIntegerTy(1))
+    return builder.getTrue();  // feeds llvm.assume only
   if (!call.type()->isFPOrFPVectorTy()) return nullptr;
+  if (is_builtin(call.op)) return lower_builtin(call, builder);
   if (Value* value = lower_min_max(call, builder)) return value;
   if (Value* value = lower_compound(call, builder)) return value;
   for (const auto& entry : kIntrinsics) {

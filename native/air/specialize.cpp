@@ -42,7 +42,7 @@ namespace {
 
 // Apple's front end leaves register tiles as rolled loops marked for full unrolling. LLVM's own
 // limit of 16 K instructions would keep the larger ones in memory.
-constexpr unsigned kFullUnrollLimit = 1u << 18;
+constexpr unsigned kFullUnrollLimit = 1u << 16;
 
 void set_options() {
   static std::once_flag once;
@@ -61,6 +61,15 @@ struct RequestUnrolling : llvm::PassInfoMixin<RequestUnrolling> {
   }
 };
 
+struct FoldPointerChoices : llvm::PassInfoMixin<FoldPointerChoices> {
+  llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager&) {
+    if (!fold_pointer_choices(function)) return llvm::PreservedAnalyses::all();
+    llvm::PreservedAnalyses kept;
+    kept.preserveSet<llvm::CFGAnalyses>();
+    return kept;
+  }
+};
+
 llvm::SimplifyCFGOptions control_flow() {
   // Lookup tables would be gathers. Common code is hoisted and sunk so that divergent arms are short.
   return llvm::SimplifyCFGOptions()
@@ -68,6 +77,17 @@ llvm::SimplifyCFGOptions control_flow() {
       .convertSwitchToLookupTable(false)
       .hoistCommonInsts(true)
       .sinkCommonInsts(true);
+}
+
+/// For straight-line or branching code that works on constants only.
+llvm::FunctionPassManager folding() {
+  llvm::FunctionPassManager passes;
+  for (int i = 0; i < 2; ++i) {
+    passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(llvm::SimplifyCFGPass(control_flow()));
+  }
+  return passes;
 }
 
 llvm::FunctionToLoopPassAdaptor loops(bool unroll) {
@@ -103,6 +123,8 @@ llvm::FunctionPassManager simplification() {
   // Inner trip counts may have depended on outer counters.
   passes.addPass(RequestUnrolling());
   passes.addPass(loops(/*unroll=*/true));
+  // A variable whose address is chosen between stays in memory otherwise.
+  passes.addPass(FoldPointerChoices());
   passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
   passes.addPass(llvm::GVNPass());
   passes.addPass(llvm::DSEPass());
@@ -132,6 +154,10 @@ class Passes {
   }
   void run(llvm::Module& module, llvm::FunctionPassManager passes) {
     run(module, llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
+  }
+  void run(llvm::Function& function, llvm::FunctionPassManager passes) {
+    const llvm::PreservedAnalyses kept = passes.run(function, function_analyses_);
+    function_analyses_.invalidate(function, kept);
   }
   void forget() { module_analyses_.clear(); }
 
@@ -189,13 +215,14 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   for (llvm::Function& function : module) guard_divisions(function);
 
   Passes passes(target);
-  // Evaluates the constructor, which turns derived constants and predicates into constants.
+  passes.run(module, llvm::AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
+  // GlobalOpt evaluates the constructor, which turns derived constants and predicates into
+  // constants. It knows no intrinsics such as umin: those are folded before.
+  for (llvm::Function* constructor : constructors(module)) passes.run(*constructor, folding());
   passes.run(module, llvm::GlobalOptPass());
   if (auto settled = settle_predicates(module, *metadata, record); !settled)
     return settled.take_error();
   passes.forget();
-  passes.run(module, llvm::AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-  passes.run(module, llvm::GlobalOptPass());
   passes.run(module, llvm::GlobalDCEPass());
   passes.run(module, simplification());
 

@@ -52,7 +52,8 @@ struct Specialized {
 ///  * `air.*` math, integer, conversion and pack functions replaced by LLVM intrinsics that every
 ///    CPU expands inline on vectors, or by the branch-free scalar code of air/builtins, inlined;
 ///  * sdiv/udiv/srem/urem guarded: divisor 0 and INT_MIN/-1 do not trap;
-///  * fixed-size memcpy/memset of at most 64 bytes turned into loads and stores;
+///  * memcpy, memmove and memset turned into loads and stores (loops where they are long), except
+///    that a memcpy of 9 to 64 bytes between memory that is not private stays as it is;
 ///  * left as calls: air.wg.barrier, air.simdgroup.barrier, air.atomic.*, air.simd_*, air.quad_*,
 ///    air.simdgroup_matrix_*, air.simdgroup_async_copy_*, air.get_simdgroup_size.*,
 ///    air.get_thread_index_in_simdgroup.*. simd_*, quad_* and matrix init/multiply declarations

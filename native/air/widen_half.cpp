@@ -34,6 +34,7 @@ class Widener {
   }
   Value* widen(Builder& builder, Value* value);
   Value* round(Builder& builder, Value* value, llvm::Type* type);
+  Value* to_odd(Builder& builder, Value* value);
   Value* arithmetic(Builder& builder, Instruction& instruction);
   Value* intrinsic(Builder& builder, llvm::IntrinsicInst& call);
 
@@ -61,6 +62,21 @@ Value* Widener::round(Builder& builder, Value* value, llvm::Type* type) {
   Value* nan = builder.CreateFCmpUNO(value, value);
   Value* out = builder.CreateSelect(nan, quiet, builder.CreateLShr(sum, 16));
   return builder.CreateBitCast(builder.CreateTrunc(out, bits_like(type, 16)), type);
+}
+
+/// double -> float with the last bit set if anything was lost, so that a second rounding is right.
+Value* Widener::to_odd(Builder& builder, Value* value) {
+  llvm::Type* type = float_like(value->getType());
+  llvm::Type* word = bits_like(type, 32);
+  Value* nearest = builder.CreateFPTrunc(value, type);
+  Value* back = builder.CreateFPExt(nearest, value->getType());
+  Value* bits = builder.CreateBitCast(nearest, word);
+  Value* too_large =
+      builder.CreateFCmpOGT(builder.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, back),
+                            builder.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, value));
+  Value* lost = builder.CreateZExt(builder.CreateFCmpONE(back, value), word);
+  bits = builder.CreateOr(builder.CreateSub(bits, builder.CreateZExt(too_large, word)), lost);
+  return builder.CreateBitCast(bits, type);
 }
 
 Value* Widener::arithmetic(Builder& builder, Instruction& instruction) {
@@ -108,7 +124,7 @@ Value* Widener::intrinsic(Builder& builder, llvm::IntrinsicInst& call) {
     case llvm::Intrinsic::maxnum:
     case llvm::Intrinsic::fma: {
       Value* value = builder.CreateIntrinsic(id, {operands[0]->getType()}, operands);
-      return exact ? builder.CreateFPTrunc(value, type) : round(builder, value, type);
+      return round(builder, exact ? to_odd(builder, value) : value, type);
     }
     case llvm::Intrinsic::fmuladd: {
       Value* value =

@@ -8,6 +8,8 @@
 #include "jit/reference_ops.h"
 #include "jit/site_order.h"
 #include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/PostDominators.h"
+#include "llvm/IR/CFG.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
@@ -171,7 +173,12 @@ class Builder {
     IRBuilder<> b(&*thread_->getEntryBlock().getFirstInsertionPt());
     record_ = b.CreateAlloca(b.getInt8Ty(), b.getInt32(record_slot_bytes * (max_operands() + 1)));
     record_->setAlignment(llvm::Align(record_slot_bytes));
+    llvm::DenseSet<BasicBlock*> joins = joins_to_mark();
     for (BasicBlock* block : order) {
+      if (joins.count(block)) {
+        b.SetInsertPoint(block, block->getFirstInsertionPt());
+        meet(b, make_site(false, nullptr, SiteOperation{}));
+      }
       for (llvm::Instruction& inst : llvm::make_early_inc_range(*block)) {
         auto* call = llvm::dyn_cast<CallInst>(&inst);
         auto site = call ? sites_.find(call) : sites_.end();
@@ -197,6 +204,36 @@ class Builder {
         latches.insert(all.begin(), all.end());
       }
     return latches;
+  }
+
+  /// Where the sides of a branch come together again, if there is a site on one of them: lanes that
+  /// went the other way must not run ahead, for they may read what a barrier there has ordered.
+  llvm::DenseSet<BasicBlock*> joins_to_mark() {
+    llvm::DenseSet<const BasicBlock*> with_site;
+    for (auto& [call, operation] : sites_) with_site.insert(call->getParent());
+    llvm::PostDominatorTree post_dominators(*thread_);
+    llvm::DenseSet<BasicBlock*> joins;
+    for (BasicBlock& branch : *thread_) {
+      auto* node = post_dominators.getNode(&branch);
+      if (branch.getTerminator()->getNumSuccessors() < 2 || !node || !node->getIDom()) continue;
+      BasicBlock* join = node->getIDom()->getBlock();  // null: the sides end apart
+      if (join && !joins.count(join) && reaches(branch, *join, with_site)) joins.insert(join);
+    }
+    return joins;
+  }
+
+  /// Whether a block of `wanted` lies on a way from `branch` to `join`.
+  static bool reaches(BasicBlock& branch, const BasicBlock& join,
+                      const llvm::DenseSet<const BasicBlock*>& wanted) {
+    llvm::DenseSet<const BasicBlock*> seen{&join};
+    llvm::SmallVector<BasicBlock*, 16> open(llvm::successors(&branch));
+    while (!open.empty()) {
+      BasicBlock* block = open.pop_back_val();
+      if (!seen.insert(block).second) continue;
+      if (wanted.count(block)) return true;
+      open.append(llvm::succ_begin(block), llvm::succ_end(block));
+    }
+    return false;
   }
 
   unsigned max_operands() const {

@@ -4,8 +4,9 @@
 // The slow path that the vector path is tested against: it shares no code with it but the
 // built-ins. Every convergent operation becomes a call of mfa_rt_meet with a number that grows
 // along the control flow; the executor (exec/lanes.cpp) lets lanes that are behind run first and
-// performs an operation for the lanes that have come to the same site. One more site at the end of
-// every loop body keeps lanes of different iterations apart.
+// performs an operation for the lanes that have come to the same site. Further sites at the ends of
+// loop bodies keep lanes of different iterations apart, and where the sides of a branch join, lanes
+// that went different ways together.
 #pragma once
 
 #include <string>

@@ -2,6 +2,7 @@
 // Tasks -> a few threads that end when they have been idle for a while.
 #include "metal/background.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,7 +30,9 @@ class Crew {
         process_ = getpid();
         threads_ = idle_ = 0;
       }
-      if (idle_ <= tasks_.size() && threads_ < most_ && start_thread()) ++threads_;
+      if (idle_ <= tasks_.size() && threads_ < most_ && start_thread([this] { work(); })) {
+        ++threads_;
+      }
       if (threads_ > 0) {
         tasks_.push_back(std::move(task));
         added_.notify_one();
@@ -40,15 +43,6 @@ class Crew {
   }
 
  private:
-  bool start_thread() {
-    try {
-      std::thread([this] { work(); }).detach();
-      return true;
-    } catch (const std::system_error&) {
-      return false;
-    }
-  }
-
   void work() {
     constexpr auto patience = std::chrono::seconds(5);
     std::unique_lock lock(mutex_);
@@ -77,6 +71,20 @@ class Crew {
 };
 
 }  // namespace
+
+bool start_thread(std::function<void()> body) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // the new thread inherits it
+  bool started = true;
+  try {
+    std::thread(std::move(body)).detach();
+  } catch (const std::system_error&) {
+    started = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
 
 void run_in_background(std::function<void()> task) {
   // Never destroyed: its threads may outlive main().

@@ -89,7 +89,8 @@ Result<void> check_grid(const Kernel& kernel, const Grid& grid) {
   const std::string name = "kernel '" + kernel.name() + "': ";
   uint64_t threads = 1;
   for (uint64_t extent : grid.group) {
-    threads = extent > MFA_MAX_THREADS ? UINT32_MAX : std::min<uint64_t>(threads * extent, UINT32_MAX);
+    threads =
+        extent > MFA_MAX_THREADS ? UINT32_MAX : std::min<uint64_t>(threads * extent, UINT32_MAX);
   }
   if (threads == 0 || threads > kernel.max_threads()) {
     return Error{name + triple(grid.group) + " threads per threadgroup; expected 1 to " +

@@ -2,15 +2,16 @@
 // Objects and blocks that C++ code holds on to.
 #pragma once
 
-#import <Foundation/Foundation.h>
 #include <Block.h>
+#import <Foundation/Foundation.h>
 
 #include <functional>
 #include <memory>
 
 /// Retains the object for as long as a copy of the result lives.
 inline std::shared_ptr<void> MFAHold(id object) {
-  return {static_cast<void *>([object retain]), [](void *held) { [static_cast<id>(held) release]; }};
+  return {static_cast<void *>([object retain]),
+          [](void *held) { [static_cast<id>(held) release]; }};
 }
 
 /// Blocks are no objects here: GCC's run time does not know their classes.

@@ -59,8 +59,8 @@ bool count_down(int *flags) {
   int now = __atomic_load_n(flags, __ATOMIC_RELAXED);
   do {
     if ((now & count_mask) == count_mask) return false;
-  } while (!__atomic_compare_exchange_n(flags, &now, now - 1, true, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED));
+  } while (
+      !__atomic_compare_exchange_n(flags, &now, now - 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
   return (now & count_mask) == 1;
 }
 
@@ -74,7 +74,8 @@ Byref *copy_byref(Byref *variable) {
   auto *copy = static_cast<Byref *>(malloc(source->size));
   if (!copy) abort();
   memcpy(copy, source, source->size);
-  copy->flags = (source->flags & ~count_mask) | on_heap | 2;  // one for the stack, one for the block
+  copy->flags =
+      (source->flags & ~count_mask) | on_heap | 2;  // one for the stack, one for the block
   copy->forwarding = copy;
   source->forwarding = copy;
   if (source->flags & has_helpers) source->keep(copy, source);

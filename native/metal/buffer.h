@@ -12,7 +12,8 @@
 
 @interface MFABuffer : NSObject <MTLBuffer> {
  @public
-  std::shared_ptr<mfa::metal::Memory> *memory;  // never null; GCC's run time constructs no C++ ivars
+  std::shared_ptr<mfa::metal::Memory>
+      *memory;  // never null; GCC's run time constructs no C++ ivars
 
  @private
   MTLResourceOptions _options;

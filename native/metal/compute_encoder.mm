@@ -55,8 +55,8 @@ static std::string slot_message(const char *method, NSUInteger index) {
   if (![self recording]) return;
   if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message("-setBytes:length:atIndex:", index)];
   if (length > max_inline_bytes || !bytes) {
-    return [self fail:"-setBytes:length:atIndex: " + std::to_string(length) +
-                      " bytes at index " + std::to_string(index) + "; expected at most " +
+    return [self fail:"-setBytes:length:atIndex: " + std::to_string(length) + " bytes at index " +
+                      std::to_string(index) + "; expected at most " +
                       std::to_string(max_inline_bytes)];
   }
   _bindings->buffers[index] = {_submission->commands().copy_bytes(bytes, length), length, 0};
@@ -64,7 +64,8 @@ static std::string slot_message(const char *method, NSUInteger index) {
 
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
   if (![self recording]) return;
-  if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message("-setBuffer:offset:atIndex:", index)];
+  if (index >= MFA_MAX_BUFFERS)
+    return [self fail:slot_message("-setBuffer:offset:atIndex:", index)];
   Bindings::Buffer &binding = _bindings->buffers[index];
   if (!buffer) {
     binding = {};
@@ -82,8 +83,8 @@ static std::string slot_message(const char *method, NSUInteger index) {
     return [self fail:slot_message("-setBufferOffset:atIndex:", index)];
   }
   if (!_bindings->buffers[index].data) {
-    return [self fail:"-setBufferOffset:atIndex: no buffer is bound at index " +
-                      std::to_string(index)];
+    return [self
+        fail:"-setBufferOffset:atIndex: no buffer is bound at index " + std::to_string(index)];
   }
   _bindings->buffers[index].offset = offset;
 }
@@ -104,8 +105,7 @@ static std::string slot_message(const char *method, NSUInteger index) {
   }
   if (length % 16) {
     return [self fail:"-setThreadgroupMemoryLength:atIndex: " + std::to_string(length) +
-                      " bytes at index " + std::to_string(index) +
-                      "; expected a multiple of 16"];
+                      " bytes at index " + std::to_string(index) + "; expected a multiple of 16"];
   }
   // Anything more is refused when a kernel is to use it; this keeps sums from overflowing.
   _bindings->threadgroup_lengths[index] = std::min<NSUInteger>(length, UINT32_MAX);
@@ -141,7 +141,8 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
   const size_t size = sizeof(MTLDispatchThreadgroupsIndirectArguments);
   if (!memory || (*memory)->length() < size || offset > (*memory)->length() - size || offset % 4) {
     return [self fail:"-dispatchThreadgroupsWithIndirectBuffer: expected a buffer with " +
-                      std::to_string(size) + " bytes at an offset that is a multiple of 4, got offset " +
+                      std::to_string(size) +
+                      " bytes at an offset that is a multiple of 4, got offset " +
                       std::to_string(offset)];
   }
   auto &commands = _submission->commands();

@@ -112,8 +112,7 @@
   return descriptor;
 }
 
-- (void)setObject:(MTLPipelineBufferDescriptor *)buffer
-    atIndexedSubscript:(NSUInteger)bufferIndex {
+- (void)setObject:(MTLPipelineBufferDescriptor *)buffer atIndexedSubscript:(NSUInteger)bufferIndex {
   NSNumber *key = [NSNumber numberWithUnsignedInteger:bufferIndex];
   if (buffer) {
     [_descriptors setObject:buffer forKey:key];

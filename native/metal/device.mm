@@ -2,11 +2,9 @@
 // The CPU as a MTLDevice: makes buffers, queues, libraries and pipelines.
 #import "metal/device.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include <atomic>
-#include <cstdio>
 #include <utility>
 
 #import "metal/background.h"
@@ -16,8 +14,9 @@
 #import "metal/errors.h"
 #import "metal/events.h"
 #import "metal/library.h"
-#import "metal/limits.h"
+#import "metal/machine.h"
 #import "metal/pipeline_state.h"
+#import "metal/read_file.h"
 #import "metal/reflection.h"
 #import "metal/source_compiler.h"
 
@@ -41,7 +40,7 @@ static const NSUInteger default_queue_capacity = 64;
   if ((self = [super init])) {
     const bool reference = path == mfa::jit::Path::reference;
     _path = path;
-    _name = [MFAString("pymfa CPU (" + mfa::jit::target_description() + ")" +
+    _name = [MFAString("pymfa CPU (" + mfa::metal::cpu_name() + ")" +
                        (reference ? " reference" : "")) copy];
     _allocated = new mfa::metal::MemoryCounter(std::make_shared<std::atomic<size_t>>(0));
   }
@@ -211,26 +210,11 @@ static bool storable(MTLResourceOptions options) {
 }
 
 - (id<MTLLibrary>)newLibraryWithFile:(NSString *)path error:(NSError **)error {
-  const std::string name = MFAText(path);
-  FILE *file = fopen(name.c_str(), "rbe");
-  if (!file) {
-    return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFileNotFound,
-                                              name + ": " + strerror(errno)));
+  auto bytes = mfa::metal::read_file(MFAText(path));
+  if (!bytes) {
+    return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFileNotFound, bytes.error()));
   }
-  std::vector<uint8_t> bytes;
-  uint8_t part[64 * 1024];
-  size_t count;
-  while ((count = fread(part, 1, sizeof part, file)) > 0) {
-    bytes.insert(bytes.end(), part, part + count);
-  }
-  const bool failed = ferror(file);
-  const int reason = errno;
-  fclose(file);
-  if (failed) {
-    return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFileNotFound,
-                                              name + ": " + strerror(reason)));
-  }
-  return [MFALibrary newLibraryWithBytes:std::move(bytes) device:self error:error];
+  return [MFALibrary newLibraryWithBytes:std::move(*bytes) device:self error:error];
 }
 
 - (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error {
@@ -244,9 +228,10 @@ static bool storable(MTLResourceOptions options) {
 static mfa::metal::SourceOptions source_options(MTLCompileOptions *options) {
   mfa::metal::SourceOptions result;
   if (!options) return result;
-  result.fast_math = [options mathMode] != MTLMathModeSafe;
+  result.fast_math = [options mathMode] == MTLMathModeFast;
   const auto version = static_cast<unsigned>([options languageVersion]);
-  result.standard = "metal" + std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
+  result.standard =
+      "metal" + std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
   NSDictionary *macros = [options preprocessorMacros];
   for (NSString *name in macros) {
     const std::string value = MFAText([[macros objectForKey:name] description]);
@@ -353,11 +338,12 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
     MFAGuard([&] {
       NSError *error = nil;
       MTLComputePipelineReflection *reflection = nil;
-      id state = [self newComputePipelineStateWithDescriptor:
-                           static_cast<MTLComputePipelineDescriptor *>(wanted.get())
-                                                     options:options
-                                                  reflection:&reflection
-                                                       error:&error];
+      id state =
+          [self newComputePipelineStateWithDescriptor:static_cast<MTLComputePipelineDescriptor *>(
+                                                          wanted.get())
+                                              options:options
+                                           reflection:&reflection
+                                                error:&error];
       [state autorelease];
       reinterpret_cast<MTLNewComputePipelineStateWithReflectionCompletionHandler>(block.get())(
           state, reflection, error);
@@ -384,7 +370,7 @@ id<MTLDevice> MTLCreateSystemDefaultDevice(void) {
 }
 
 NSArray<id<MTLDevice>> *MTLCopyAllDevices(void) {
-  return [[NSArray alloc] initWithObjects:[MFADevice deviceWithPath:mfa::jit::Path::vector],
-                                          [MFADevice deviceWithPath:mfa::jit::Path::reference],
-                                          nil];
+  return
+      [[NSArray alloc] initWithObjects:[MFADevice deviceWithPath:mfa::jit::Path::vector],
+                                       [MFADevice deviceWithPath:mfa::jit::Path::reference], nil];
 }

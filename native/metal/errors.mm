@@ -23,8 +23,8 @@ std::string MFAText(NSString *string) {
 }
 
 static NSError *failure(NSString *domain, NSInteger code, const std::string &message) {
-  NSDictionary *info =
-      [NSDictionary dictionaryWithObject:MFAString(message) forKey:NSLocalizedDescriptionKey];
+  NSDictionary *info = [NSDictionary dictionaryWithObject:MFAString(message)
+                                                   forKey:NSLocalizedDescriptionKey];
   return [NSError errorWithDomain:domain code:code userInfo:info];
 }
 

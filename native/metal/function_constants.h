@@ -10,9 +10,9 @@
 #include "base/result.h"
 
 /// Empty for nil.
-mfa::air::ConstantValues MFAConstantValues(MTLFunctionConstantValues *values);
+mfa::air::ConstantValues MFAConstantValues(MTLFunctionConstantValues* values);
 
 /// Fails if a required constant has no value or a value has another type than its constant; the
 /// message names the constant. `values` may hold more than the function uses.
-mfa::Result<void> MFACheckConstants(const mfa::air::FunctionRecord &function,
-                                    const mfa::air::ConstantValues &values);
+mfa::Result<void> MFACheckConstants(const mfa::air::FunctionRecord& function,
+                                    const mfa::air::ConstantValues& values);

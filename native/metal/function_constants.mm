@@ -46,7 +46,8 @@ static ConstantValue constant(const void *bytes, MTLDataType type) {
 
 - (void)setConstantValue:(const void *)value type:(MTLDataType)type atIndex:(NSUInteger)index {
   @synchronized(self) {
-    if (index <= UINT16_MAX) values_of(self)->by_index[static_cast<uint32_t>(index)] = constant(value, type);
+    if (index <= UINT16_MAX)
+      values_of(self)->by_index[static_cast<uint32_t>(index)] = constant(value, type);
   }
 }
 

@@ -6,22 +6,6 @@
 #include <utility>
 
 namespace mfa::metal {
-namespace {
-
-const char* kind_name(air::Argument::Kind kind) {
-  switch (kind) {
-    case air::Argument::Kind::texture:
-      return "texture";
-    case air::Argument::Kind::sampler:
-      return "sampler";
-    case air::Argument::Kind::function_table:
-      return "function table";
-    default:
-      return "argument";
-  }
-}
-
-}  // namespace
 
 Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Metallib> library,
                                                    const std::string& function,
@@ -33,25 +17,12 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
   if (!pipeline) return pipeline.take_error();
 
   std::shared_ptr<Kernel> kernel(new Kernel(std::move(*pipeline)));
+  // The loader has refused textures and the like, and indices beyond the last one.
   for (const air::Argument& argument : kernel->reflection().arguments) {
     if (!argument.active || argument.unused) continue;
-    switch (argument.kind) {
-      case air::Argument::Kind::builtin:
-        continue;
-      case air::Argument::Kind::buffer:
-      case air::Argument::Kind::threadgroup:
-        break;
-      default:
-        return Error{"kernel '" + function + "', argument '" + argument.name + "' is a " +
-                     kind_name(argument.kind) + ": the CPU device has none"};
-    }
-    if (argument.slot >= MFA_MAX_BUFFERS) {
-      return Error{"kernel '" + function + "', argument '" + argument.name + "': index " +
-                   std::to_string(argument.slot) + " is beyond the last one, 30"};
-    }
-    auto& slots =
-        argument.kind == air::Argument::Kind::buffer ? kernel->buffers_ : kernel->threadgroups_;
-    slots.push_back({argument.slot, &argument});
+    const Slot slot{argument.slot, &argument};
+    if (argument.kind == air::Argument::Kind::buffer) kernel->buffers_.push_back(slot);
+    if (argument.kind == air::Argument::Kind::threadgroup) kernel->threadgroups_.push_back(slot);
   }
 
   const uint32_t declared = kernel->reflection().max_total_threads;
@@ -61,10 +32,9 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
   }
   kernel->whole_simdgroups_ = options.whole_simdgroups;
   if (kernel->static_threadgroup_bytes() > max_threadgroup_bytes) {
-    return Error{"kernel '" + function + "' declares " +
-                 std::to_string(kernel->static_threadgroup_bytes()) +
-                 " bytes of threadgroup memory; the device has " +
-                 std::to_string(max_threadgroup_bytes)};
+    return Error{
+        "kernel '" + function + "' declares " + std::to_string(kernel->static_threadgroup_bytes()) +
+        " bytes of threadgroup memory; the device has " + std::to_string(max_threadgroup_bytes)};
   }
   return std::shared_ptr<const Kernel>(std::move(kernel));
 }

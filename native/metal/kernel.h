@@ -22,7 +22,7 @@ constexpr size_t max_threadgroup_bytes = 256 * 1024;
 /// What a pipeline descriptor may ask beyond the function and its constants.
 struct KernelOptions {
   jit::Path path = jit::Path::vector;
-  uint32_t max_threads = 0;      // 0: whatever the function allows
+  uint32_t max_threads = 0;       // 0: whatever the function allows
   bool whole_simdgroups = false;  // the caller promises multiples of 32 threads per threadgroup
 };
 

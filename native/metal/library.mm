@@ -109,9 +109,9 @@ using mfa::air::Metallib;
                                  error:(NSError **)error {
   MFAFunction *function = [self newFunction:name values:MFAConstantValues(constantValues)];
   if (!function) {
-    return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFunctionNotFound,
-                                              "the library has no function '" + MFAText(name) +
-                                                  "'"));
+    return MFARefuse(error,
+                     MFALibraryFailure(MTLLibraryErrorFunctionNotFound,
+                                       "the library has no function '" + MFAText(name) + "'"));
   }
   auto checked = MFACheckConstants(*[function record], *[function constantValues]);
   if (!checked) {
@@ -135,9 +135,8 @@ using mfa::air::Metallib;
 - (void)newFunctionWithDescriptor:(MTLFunctionDescriptor *)descriptor
                 completionHandler:(void (^)(id<MTLFunction>, NSError *))completionHandler {
   auto library = MFAHold(self);
-  auto wanted = std::shared_ptr<void>([descriptor copy], [](void *held) {
-    [static_cast<id>(held) release];
-  });
+  auto wanted =
+      std::shared_ptr<void>([descriptor copy], [](void *held) { [static_cast<id>(held) release]; });
   auto handler = MFAHoldBlock(completionHandler);
   mfa::metal::run_in_background([library, wanted, handler] {
     MFAGuard([&] {

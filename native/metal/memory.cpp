@@ -23,8 +23,7 @@ std::shared_ptr<Memory> Memory::allocate(size_t length, MemoryCounter counter) {
   const bool huge = length >= huge_threshold;
   if (length == 0 || length > SIZE_MAX / 2) return nullptr;
   const size_t mapped = round_up(length, page) + (huge ? huge_page : 0);
-  void* mapping =
-      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
 
   std::shared_ptr<Memory> memory(new Memory);
@@ -33,8 +32,8 @@ std::shared_ptr<Memory> Memory::allocate(size_t length, MemoryCounter counter) {
   memory->length_ = length;
   memory->data_ = static_cast<unsigned char*>(mapping);
   if (huge) {
-    memory->data_ = reinterpret_cast<unsigned char*>(
-        round_up(reinterpret_cast<uintptr_t>(mapping), huge_page));
+    memory->data_ =
+        reinterpret_cast<unsigned char*>(round_up(reinterpret_cast<uintptr_t>(mapping), huge_page));
 #ifdef MADV_HUGEPAGE
     madvise(memory->data_, round_up(length, page), MADV_HUGEPAGE);
 #endif

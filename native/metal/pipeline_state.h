@@ -22,6 +22,7 @@
 + (MFAPipelineState *)newStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
                                       device:(MFADevice *)device
                                        error:(NSError **)error;
+- (MTLComputePipelineReflection *)reflection;
 @end
 
 /// Null for nil and for an object of another implementation.

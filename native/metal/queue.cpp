@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
+
+#include "metal/background.h"
 
 namespace mfa::metal {
 
@@ -40,11 +41,12 @@ void Queue::drain(std::unique_lock<std::mutex>& lock, const Submission* until) {
   const std::thread::id previous = runner_;
   runner_ = std::this_thread::get_id();
   while (ready() && !(until && until->concluded_)) {
-    const std::shared_ptr<Submission> next = std::move(order_.front());
+    std::shared_ptr<Submission> next = std::move(order_.front());
     order_.pop_front();
     lock.unlock();
     next->run();
     next->conclude();
+    next.reset();  // may end the life of objects that take the lock
     lock.lock();
     --in_flight_;
     changed_.notify_all();
@@ -65,7 +67,12 @@ void Queue::wait_for_room() {
   std::unique_lock lock(mutex_);
   while (in_flight_ >= capacity_) {
     if (runner_ == std::this_thread::get_id()) return;  // a handler must not wait for itself
-    changed_.wait(lock);
+    if (runner_ == std::thread::id() && ready()) {
+      const std::shared_ptr<Submission> oldest = order_.front();
+      drain(lock, oldest.get());
+    } else {
+      changed_.wait(lock);
+    }
   }
 }
 
@@ -80,13 +87,8 @@ void Queue::start_worker() {
     changed_.notify_all();
     return;
   }
-  try {
-    // Detached: the last reference to a queue may go away on its own worker.
-    std::thread([self = shared_from_this()] { self->work(); }).detach();
-    worker_process_ = getpid();
-  } catch (const std::system_error&) {
-    // No thread to be had: whoever waits for the submission runs it.
-  }
+  // Without a worker, whoever waits for the submission runs it.
+  if (start_thread([self = shared_from_this()] { self->work(); })) worker_process_ = getpid();
 }
 
 void Queue::work() {

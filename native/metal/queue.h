@@ -30,7 +30,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
   /// Runs what may run until `submission` has concluded or somebody else is running it. False if
   /// this is called by one of the submission's own handlers: waiting would never end.
   bool help(const Submission& submission);
-  /// Waits while as many submissions as the queue holds are committed and not concluded.
+  /// Waits, or works, while as many submissions as the queue holds are committed and not concluded.
   void wait_for_room();
   /// No more submissions: the worker ends when the last one has.
   void close();
@@ -46,7 +46,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Submission>> order_;
   size_t in_flight_ = 0;
-  std::thread::id runner_;  // none: nobody runs submissions now
+  std::thread::id runner_;    // none: nobody runs submissions now
   pid_t worker_process_ = 0;  // a forked child has no worker
   bool closed_ = false;
 };

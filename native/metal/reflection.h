@@ -7,4 +7,4 @@
 #include "air/reflection.h"
 
 /// Autoreleased.
-MTLComputePipelineReflection *MFAReflection(const mfa::air::Reflection &reflection);
+MTLComputePipelineReflection* MFAReflection(const mfa::air::Reflection& reflection);

@@ -125,7 +125,8 @@ static MFABinding *binding_of(MTLArgument *argument) {
 }
 
 - (MTLDataType)bufferDataType {
-  return static_cast<MTLDataType>([self valueFor:MTLBindingTypeBuffer or:binding_of(self)->dataType]);
+  return static_cast<MTLDataType>([self valueFor:MTLBindingTypeBuffer
+                                              or:binding_of(self)->dataType]);
 }
 
 - (NSUInteger)threadgroupMemoryAlignment {

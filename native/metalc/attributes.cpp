@@ -102,9 +102,9 @@ void place_in_threadgroup(clang::Sema& sema, clang::Decl* decl) {
     variable->setStorageClass(clang::SC_Static);
 }
 
-class Attribute : public clang::ParsedAttrInfo {
+class Handler : public clang::ParsedAttrInfo {
  public:
-  explicit Attribute(const Definition& definition) : definition_(definition) {
+  explicit Handler(const Definition& definition) : definition_(definition) {
     NumArgs = definition.arguments;
     spelling_[0] = {clang::AttributeCommonInfo::AS_GNU, definition.name};
     spelling_[1] = {clang::AttributeCommonInfo::AS_CXX11, definition.name};
@@ -131,8 +131,14 @@ class Attribute : public clang::ParsedAttrInfo {
       declare_function_constant(sema, llvm::cast<clang::VarDecl>(decl), attribute);
     clang::Expr* argument = definition_.arguments ? attribute.getArgAsExpr(0) : nullptr;
     std::string text = "mfa." + std::string(definition_.subject == Subject::builtin ? "builtin." : "") + spelled();
-    decl->addAttr(clang::AnnotateAttr::Create(sema.Context, text, &argument, argument ? 1 : 0,
-                                              attribute));
+    if (argument && argument->isInstantiationDependent()) {
+      // Only this kind is instantiated along with a template. It wants constants.
+      decl->addAttr(clang::AnnotateAttr::Create(sema.Context, text, &argument, 1, attribute));
+    } else {
+      // The code generator, which would emit the other kind, passes this one over.
+      decl->addAttr(clang::AnnotateTypeAttr::Create(sema.Context, text, &argument,
+                                                    argument ? 1 : 0, attribute));
+    }
     if (name == "mfa_kernel")
       decl->addAttr(clang::UsedAttr::CreateImplicit(sema.Context, attribute.getRange()));
     return AttributeApplied;
@@ -153,8 +159,8 @@ class Attribute : public clang::ParsedAttrInfo {
 
 // clang's registry makes objects through default constructors, so each entry needs a type.
 template <size_t index>
-struct Registered final : Attribute {
-  Registered() : Attribute(kDefinitions[index]) {}
+struct Registered final : Handler {
+  Registered() : Handler(kDefinitions[index]) {}
 };
 
 template <size_t index>
@@ -169,36 +175,42 @@ void add_all(std::index_sequence<index...>) {
 
 }  // namespace
 
-const clang::AnnotateAttr* find_attribute(const clang::Decl* decl, llvm::StringRef name) {
-  for (const auto* attribute : decl->specific_attrs<clang::AnnotateAttr>()) {
-    llvm::StringRef text = attribute->getAnnotation();
-    if (text.consume_front("mfa.") && text == name) return attribute;
+std::optional<Attribute> find_attribute(const clang::Decl* decl, llvm::StringRef name) {
+  std::string text = ("mfa." + name).str();
+  for (const auto* found : decl->specific_attrs<clang::AnnotateTypeAttr>()) {
+    if (found->getAnnotation() == text)
+      return Attribute{found->getLocation(), found->args_size() ? *found->args_begin() : nullptr};
   }
-  return nullptr;
+  for (const auto* found : decl->specific_attrs<clang::AnnotateAttr>()) {
+    if (found->getAnnotation() == text)
+      return Attribute{found->getLocation(), found->args_size() ? *found->args_begin() : nullptr};
+  }
+  return std::nullopt;
 }
 
-std::optional<uint64_t> attribute_number(const clang::AnnotateAttr* attribute,
-                                         const clang::ASTContext& context) {
-  if (attribute->args_size() == 0) return std::nullopt;
-  const clang::Expr* argument = *attribute->args_begin();
+std::optional<uint64_t> Attribute::number(const clang::ASTContext& context) const {
   clang::Expr::EvalResult result;
-  if (argument->isValueDependent() || !argument->EvaluateAsInt(result, context)) return std::nullopt;
+  if (!argument || argument->isValueDependent() || !argument->EvaluateAsInt(result, context))
+    return std::nullopt;
   const llvm::APSInt& value = result.Val.getInt();
   if (value.isNegative() || value.getActiveBits() > 32) return std::nullopt;
   return value.getZExtValue();
 }
 
-std::string attribute_string(const clang::AnnotateAttr* attribute) {
-  if (attribute->args_size() == 0) return "";
-  const clang::Expr* argument = (*attribute->args_begin())->IgnoreParenImpCasts();
-  if (const auto* full = llvm::dyn_cast<clang::ConstantExpr>(argument))
-    argument = full->getSubExpr()->IgnoreParenImpCasts();
-  const auto* literal = llvm::dyn_cast<clang::StringLiteral>(argument);
+const clang::Expr* Attribute::written() const {
+  const clang::Expr* result = argument ? argument->IgnoreParenImpCasts() : nullptr;
+  if (const auto* full = llvm::dyn_cast_or_null<clang::ConstantExpr>(result))
+    result = full->getSubExpr()->IgnoreParenImpCasts();
+  return result;
+}
+
+std::string Attribute::string() const {
+  const auto* literal = llvm::dyn_cast_or_null<clang::StringLiteral>(written());
   return literal ? literal->getString().str() : "";
 }
 
 std::string find_builtin(const clang::Decl* decl) {
-  for (const auto* attribute : decl->specific_attrs<clang::AnnotateAttr>()) {
+  for (const auto* attribute : decl->specific_attrs<clang::AnnotateTypeAttr>()) {
     llvm::StringRef text = attribute->getAnnotation();
     if (text.consume_front("mfa.builtin.")) return "air." + text.str();
   }

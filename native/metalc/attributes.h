@@ -10,15 +10,20 @@
 
 namespace mfa::metalc {
 
-/// The annotation `mfa.<name>` of a declaration or of the template it was made from, or null.
-const clang::AnnotateAttr* find_attribute(const clang::Decl* decl, llvm::StringRef name);
+struct Attribute {
+  clang::SourceLocation location;
+  const clang::Expr* argument = nullptr;
 
-/// Its first argument as a number.
-std::optional<uint64_t> attribute_number(const clang::AnnotateAttr* attribute,
-                                         const clang::ASTContext& context);
+  /// The argument as a constant of 32 bits.
+  std::optional<uint64_t> number(const clang::ASTContext& context) const;
+  /// The argument without conversions, or null.
+  const clang::Expr* written() const;
+  /// The argument as a string, empty if it is none.
+  std::string string() const;
+};
 
-/// Its first argument as a string.
-std::string attribute_string(const clang::AnnotateAttr* attribute);
+/// The annotation `mfa.<name>` of a declaration.
+std::optional<Attribute> find_attribute(const clang::Decl* decl, llvm::StringRef name);
 
 /// The built-in argument a parameter asks for ("air.thread_position_in_grid"), or empty.
 std::string find_builtin(const clang::Decl* decl);

@@ -9,7 +9,7 @@ from swizzle import swizzles
 
 def literal(data: bytes) -> str:
     """Bytes as a C initialiser, which has no length limit, unlike a string literal."""
-    return ",".join(str(byte) for byte in data)
+    return "".join(f"{byte}," for byte in data)
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     entries = []
     arrays = []
     for number, (name, data) in enumerate(sorted(files.items())):
-        arrays.append(f"const char k{number}[] = {{{literal(data)},0}};\n")
+        arrays.append(f"const char k{number}[] = {{{literal(data)}0}};\n")
         entries.append(f'{{"{name}", k{number}, {len(data)}}},\n')
     pathlib.Path(out).write_text("".join(arrays) + "constexpr PreludeFile kPrelude[] = {\n" + "".join(entries) + "};\n")
 

@@ -66,7 +66,7 @@ std::vector<const char*> arguments(const Options& options) {
       "-cl-single-precision-constant", "-fdeclspec", "-ffreestanding", "-fno-builtin", "-fno-rtti",
       "-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fpreserve-vec3-type",
       "-fno-strict-float-cast-overflow", "-ffp-contract=on", "-relaxed-aliasing",
-      "-disable-llvm-passes", "-disable-lifetimemarkers", "-O2", "-mframe-pointer=all",
+      "-disable-llvm-passes", "-disable-lifetime-markers", "-O2", "-mframe-pointer=all",
       "-nostdsysteminc", "-nobuiltininc", "-internal-isystem", kPreludeFolder, "-include",
       "__types", "-fmessage-length=0", "-ferror-limit", "50", "-fdeprecated-macro",
       "-Wno-duplicate-decl-specifier", "-Wno-gcc-compat", "-Wno-c++17-extensions",
@@ -111,8 +111,7 @@ std::optional<Unit> parse(const Options& options, const std::string& input) {
   auto files = make_files(input == "-" ? path : "", text);
   llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> diagnostics(new clang::DiagnosticOptions);
   diagnostics->ShowColors = options.colour;
-  compiler.createDiagnostics(
-      *files, new clang::TextDiagnosticPrinter(llvm::errs(), diagnostics.get()), true);
+  compiler.createDiagnostics(new clang::TextDiagnosticPrinter(llvm::errs(), diagnostics.get()));
   std::vector<const char*> command = arguments(options);
   command.push_back(path.c_str());
   if (!clang::CompilerInvocation::CreateFromArgs(compiler.getInvocation(), command,
@@ -124,6 +123,8 @@ std::optional<Unit> parse(const Options& options, const std::string& input) {
   compiler.createFileManager(files);
   compiler.createSourceManager(compiler.getFileManager());
   compiler.setTarget(make_air_target(compiler.getInvocation().TargetOpts));
+  // In SYCL's device mode names of types are those of the "host", which is the same machine here.
+  compiler.setAuxTarget(make_air_target(compiler.getInvocation().TargetOpts));
   compiler.getTarget().adjust(compiler.getDiagnostics(), language);
 
   Action action(unit);

@@ -3,6 +3,7 @@
 #include "metalc/intrinsics.h"
 
 #include "clang/AST/DeclCXX.h"
+#include "llvm/IR/Module.h"
 #include "metalc/attributes.h"
 #include "metalc/target.h"
 
@@ -68,10 +69,10 @@ void name_intrinsics(const clang::ASTContext& context, clang::CodeGenerator& cod
     if (!function.isDeclaration()) continue;
     const clang::Decl* decl = codegen.GetDeclForMangledName(function.getName());
     const auto* declared = llvm::dyn_cast_or_null<clang::FunctionDecl>(decl);
-    const auto* attribute = declared ? find_attribute(declared, "air") : nullptr;
+    auto attribute = declared ? find_attribute(declared, "air") : std::nullopt;
     if (!attribute) continue;
-    std::string name = expand(attribute_string(attribute), declared, context);
-    if (llvm::Function* other = module.getFunction(name)) {
+    std::string name = expand(attribute->string(), declared, context);
+    if (llvm::Function* other = module.getFunction(name); other != nullptr) {
       // Two types with one representation, `const` pointers for instance.
       function.replaceAllUsesWith(other);
       function.eraseFromParent();

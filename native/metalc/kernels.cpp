@@ -53,11 +53,11 @@ class Collector {
   }
 
   void constant(const clang::VarDecl* variable) {
-    const auto* attribute = find_attribute(variable, "function_constant");
+    auto attribute = find_attribute(variable, "function_constant");
     if (!attribute || variable->isInvalidDecl()) return;
-    auto index = attribute_number(attribute, context_);
+    auto index = attribute->number(context_);
     if (!index || *index > 65535) {
-      error(attribute->getLocation(), "index of a function constant must be between 0 and 65535");
+      error(attribute->location, "index of a function constant must be between 0 and 65535");
       return;
     }
     if (const clang::VarDecl*& other = constants_[*index]; other) {
@@ -87,7 +87,7 @@ class Collector {
   }
 
   void kernel(const clang::FunctionDecl* function) {
-    const auto* attribute = find_attribute(function, "kernel");
+    auto attribute = find_attribute(function, "kernel");
     if (!attribute || !function->isThisDeclarationADefinition() || function->isInvalidDecl() ||
         function->isDependentContext())
       return;
@@ -102,10 +102,10 @@ class Collector {
     result.explicit_instantiation = made == clang::TSK_ExplicitInstantiationDefinition;
     result.symbol = codegen_.GetMangledName(clang::GlobalDecl(function)).str();
     result.name = kernel_name(function);
-    if (const auto* limit = find_attribute(function, "max_threads")) {
-      auto number = attribute_number(limit, context_);
+    if (auto limit = find_attribute(function, "max_threads")) {
+      auto number = limit->number(context_);
       if (!number || *number == 0 || *number > 1024) {
-        error(limit->getLocation(),
+        error(limit->location,
               "'max_total_threads_per_threadgroup' must be between 1 and 1024");
         return;
       }
@@ -132,9 +132,9 @@ class Collector {
   }
 
   std::string kernel_name(const clang::FunctionDecl* function) {
-    if (const auto* name = find_attribute(function, "host_name")) {
-      std::string text = attribute_string(name);
-      if (text.empty()) error(name->getLocation(), "'host_name' must be a string");
+    if (auto name = find_attribute(function, "host_name")) {
+      std::string text = name->string();
+      if (text.empty()) error(name->location, "'host_name' must be a string");
       return text;
     }
     if (function->isFunctionTemplateSpecialization())
@@ -146,8 +146,8 @@ class Collector {
                                const clang::ParmVarDecl* written) {
     Argument result;
     result.name = parameter->getNameAsString();
-    if (const auto* guard = find_attribute(written, "function_constant"); guard) {
-      auto symbol = predicate(guard);
+    if (auto guard = find_attribute(written, "function_constant")) {
+      auto symbol = predicate(*guard);
       if (!symbol) return std::nullopt;
       result.predicate = *symbol;
     }
@@ -163,17 +163,13 @@ class Collector {
     return std::nullopt;
   }
 
-  std::optional<std::string> predicate(const clang::AnnotateAttr* guard) {
-    const clang::Expr* expression =
-        guard->args_size() ? (*guard->args_begin())->IgnoreParenImpCasts() : nullptr;
-    if (const auto* full = llvm::dyn_cast_or_null<clang::ConstantExpr>(expression))
-      expression = full->getSubExpr()->IgnoreParenImpCasts();
-    const auto* use = llvm::dyn_cast_or_null<clang::DeclRefExpr>(expression);
+  std::optional<std::string> predicate(const Attribute& guard) {
+    const auto* use = llvm::dyn_cast_or_null<clang::DeclRefExpr>(guard.written());
     const auto* variable = use ? llvm::dyn_cast<clang::VarDecl>(use->getDecl()) : nullptr;
     if (variable && variable->hasGlobalStorage() && variable->getType()->isBooleanType() &&
         address_space(variable->getType()) == as_constant)
       return codegen_.GetMangledName(clang::GlobalDecl(variable)).str();
-    error(guard->getLocation(), "'function_constant' of a parameter must name a constant of type bool");
+    error(guard.location, "'function_constant' of a parameter must name a constant of type bool");
     return std::nullopt;
   }
 
@@ -215,8 +211,8 @@ class Collector {
       return std::nullopt;
     }
     bool threadgroup = result.address_space == as_threadgroup;
-    if (const auto* wrong = find_attribute(written, threadgroup ? "buffer" : "threadgroup")) {
-      error(wrong->getLocation(), "attribute '%0' does not fit a parameter in the '%1' address space")
+    if (auto wrong = find_attribute(written, threadgroup ? "buffer" : "threadgroup")) {
+      error(wrong->location, "attribute '%0' does not fit a parameter in the '%1' address space")
           << (threadgroup ? "buffer" : "threadgroup")
           << (threadgroup ? "threadgroup"
                           : result.address_space == as_device ? "device" : "constant");
@@ -232,10 +228,10 @@ class Collector {
     }
     result.type = type_name(pointee, context_);
     result.members = members_of(pointee.getCanonicalType().getUnqualifiedType(), context_);
-    if (const auto* place = find_attribute(written, threadgroup ? "threadgroup" : "buffer")) {
-      auto slot = attribute_number(place, context_);
+    if (auto place = find_attribute(written, threadgroup ? "threadgroup" : "buffer")) {
+      auto slot = place->number(context_);
       if (!slot || *slot > 30) {
-        error(place->getLocation(), "index of '%0' must be between 0 and 30")
+        error(place->location, "index of '%0' must be between 0 and 30")
             << (threadgroup ? "threadgroup" : "buffer");
         return std::nullopt;
       }

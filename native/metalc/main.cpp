@@ -5,12 +5,14 @@
 
 #include "llvm/IR/Module.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/Signals.h"
 #include "metalc/attributes.h"
 #include "metalc/frontend.h"
 
 using namespace mfa::metalc;
 
 int main(int argc, char** argv) {
+  llvm::sys::PrintStackTraceOnErrorSignal(argv[0]);
   register_attributes();
   Options options;
   options.inputs.push_back(argv[1]);

@@ -6,6 +6,8 @@
 #include "clang/AST/RecursiveASTVisitor.h"
 #include "clang/Basic/Diagnostic.h"
 #include "clang/Basic/SourceManager.h"
+#include "clang/Sema/Sema.h"
+#include "clang/Sema/SemaConsumer.h"
 
 namespace mfa::metalc {
 namespace {
@@ -53,8 +55,12 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
   clang::ASTContext& context_;
 };
 
-class Preparer final : public clang::ASTConsumer {
+class Preparer final : public clang::SemaConsumer {
  public:
+  // The suffix of half literals is an OpenCL extension.
+  void InitializeSema(clang::Sema& sema) override {
+    sema.getOpenCLOptions().enable("cl_khr_fp16");
+  }
   void Initialize(clang::ASTContext& context) override { context_ = &context; }
   bool HandleTopLevelDecl(clang::DeclGroupRef group) override {
     for (clang::Decl* decl : group) {

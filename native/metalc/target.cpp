@@ -20,12 +20,22 @@ constexpr clang::LangASMap kAddressSpaces = {
     0, 0, 0, 0, 0,
 };
 
+// Only clang's own factory may set the options of a target, and it knows a fixed list of targets.
+// Explicit instantiation is the one place where C++ lets a private member be named.
+using OptionsMember = std::shared_ptr<clang::TargetOptions> clang::TargetInfo::*;
+OptionsMember options_member();
+template <OptionsMember member>
+struct Grant {
+  friend OptionsMember options_member() { return member; }
+};
+template struct Grant<&clang::TargetInfo::TargetOpts>;
+
 class AirTarget final : public clang::TargetInfo {
  public:
   explicit AirTarget(std::shared_ptr<clang::TargetOptions> options)
       // An ELF-like triple keeps asm labels as they are; the module gets the real one later.
       : TargetInfo(llvm::Triple("air64-unknown-unknown")) {
-    TargetOpts = std::move(options);
+    this->*options_member() = std::move(options);
     resetDataLayout(kDataLayout);
     PointerWidth = PointerAlign = 64;
     LongWidth = LongAlign = 64;

@@ -115,6 +115,9 @@ class Emitter {
   llvm::Value* tile(llvm::Value* value);
   llvm::Value* element(llvm::Value* value, unsigned index);
 
+  // emit_fragment.cpp
+  llvm::Value* fragment(llvm::Instruction& last, llvm::Value* first, llvm::Value* second);
+
   llvm::Function& source_;
   Control& control_;
   llvm::Module& module_;

@@ -25,7 +25,6 @@ constexpr unsigned place(unsigned lane, unsigned e) {
 
 Value* Emitter::tile(Value* value) {
   Type* t = matrix_element(value->getType());
-  auto* type = FixedVectorType::get(t, 64);
   if (auto* c = dyn_cast<Constant>(value)) {
     SmallVector<Constant*, 64> out(64, PoisonValue::get(t));
     for (unsigned l = 0; l < width; l++)
@@ -39,7 +38,6 @@ Value* Emitter::tile(Value* value) {
     for (unsigned e = 0; e < 2; e++) mask[place(l, e)] = e * width + l;
   Value* first = v.first ? v.first : PoisonValue::get(wide(t));
   Value* second = v.second ? v.second : PoisonValue::get(wide(t));
-  (void)type;
   return b_.CreateShuffleVector(first, second, mask);
 }
 
@@ -69,6 +67,11 @@ void Emitter::matrix_value(Instruction& inst) {
                                                              : element(i->getAggregateOperand(), 1 - at);
     (at ? out.second : out.first) = vector(i->getInsertedValueOperand());
     (at ? out.first : out.second) = kept;
+    if (auto* before = dyn_cast<InsertValueInst>(i->getAggregateOperand());
+        before && isa<UndefValue>(before->getAggregateOperand()) && before->getIndices()[0] != at) {
+      Value *x = before->getInsertedValueOperand(), *y = i->getInsertedValueOperand();
+      out.tile = fragment(inst, at ? x : y, at ? y : x);
+    }
   } else if (auto* s = dyn_cast<SelectInst>(&inst)) {
     Value* c = control_.divergent(s->getCondition()) ? vector(s->getCondition()) : scalar(s->getCondition());
     out.first = b_.CreateSelect(c, element(s->getTrueValue(), 0), element(s->getFalseValue(), 0));
@@ -86,9 +89,7 @@ void Emitter::matrix(CallInst& inst) {
   Lanes out;
   switch (op) {
     case MatrixOp::fill: {
-      Type* t = matrix_element(inst.getType());
       out.tile = b_.CreateVectorSplat(64, scalar(inst.getArgOperand(0)));
-      (void)t;
       break;
     }
     case MatrixOp::diagonal: {

@@ -290,6 +290,19 @@ void Emitter::copy(MemTransferInst& inst) {
   };
   if (to.scalar && from.scalar) return emit(to.scalar, from.scalar);
   Value *d = vector(inst.getRawDest()), *s = vector(inst.getRawSource());
+  auto* size = dyn_cast<ConstantInt>(n);
+  constexpr uint64_t dummy_bytes = 64;  // what safe pointers may touch
+  if (size && size->getZExtValue() <= dummy_bytes) {
+    // One block per lane, inactive lanes move the dummy.
+    d = safe_pointers(d);
+    s = safe_pointers(s);
+    auto* block = FixedVectorType::get(b_.getInt8Ty(), size->getZExtValue());
+    for (unsigned l = 0; l < width; l++) {
+      Value* x = b_.CreateAlignedLoad(block, b_.CreateExtractElement(s, uint64_t(l)), Align(1));
+      b_.CreateAlignedStore(x, b_.CreateExtractElement(d, uint64_t(l)), Align(1));
+    }
+    return;
+  }
   per_active_lane([&](Value* lane) {
     emit(b_.CreateExtractElement(d, lane), b_.CreateExtractElement(s, lane));
   });

@@ -53,8 +53,9 @@ def encode(
     _expect("k", k, (batch, k.shape[1], k.shape[2], width), layout)
     _expect("v", v, (batch, k.shape[1], k.shape[2], v.shape[3]), layout)
     columns, value_width = v.shape[2:]
-    if width == 0:
-        raise InvalidValue("attention: q and k have no elements per head; expected at least one")
+    if width == 0 or value_width == 0:
+        which = "v has" if width else "q and k have"
+        raise InvalidValue(f"attention: {which} no elements per head; expected at least one")
 
     shape = _unordered((batch, heads, rows, value_width), dims, layout)
     result = np.empty(shape, given["q"].dtype) if out is None else _input("out", out)

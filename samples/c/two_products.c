@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* D = (A * B) * B with two matrix products in one command buffer -> prints what was computed.
  *
- *   cc two_products.c $(pkg-config --cflags --libs mfa) -o two_products
+ *   cc two_products.c $(pkg-config --cflags --libs libmfa) -o two_products
  */
 #include <mfa.h>
 #include <stdio.h>

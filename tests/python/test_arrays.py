@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pure Python parts: views, overlap, strides, batches, the cut header, the reference network."""
+"""The pure Python parts: views, overlap, strides, batches, the cut header, statuses."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def check(name: str, device: pymfa.Device, problem: dict[str, Any]) -> None:
     reference = Gemm(a, b, c=c, beta=problem["beta"] or 0.0, bias=bias, **options)
 
     a, b = (
-        np.swapaxes(made(i, x.shape[:-2] + x.shape[-2:], dtype, way), -1, -2) if trans else
+        np.swapaxes(made(i, x.shape, dtype, way), -1, -2) if trans else
         made(i, x.shape, dtype, way)
         for i, x, trans, way in zip((1, 2), (a, b), (trans_a, trans_b), problem["ways"],
                                     strict=True)

@@ -50,12 +50,12 @@ def library(device: pymfa.Device) -> pymfa.Library:
     return device.library(source=SOURCE)
 
 
-def run_f(library: pymfa.Library, constants: dict[int | str, Any], **buffers: Any) -> Any:
+def run_f(library: pymfa.Library, constants: dict[int | str, Any], offset: Any = None) -> Any:
     out = np.zeros(8, np.float32)
     pipeline = library.pipeline("f", constants=constants)
     with library.device.commands() as commands:
-        commands.dispatch(pipeline, buffers={0: out, **{1: b for b in buffers.values()}},
-                          threads=8, threads_per_threadgroup=8)  # fmt: skip
+        buffers = {0: out} if offset is None else {0: out, 1: offset}
+        commands.dispatch(pipeline, buffers=buffers, threads=8, threads_per_threadgroup=8)
     return out
 
 

@@ -28,7 +28,6 @@ CASES: dict[str, dict[str, Any]] = {
     "padding mask": {"shapes": ((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)), "mask": (2, 1, 1, 7)},
     "mask of rows": {"shapes": ((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)), "mask": (3, 5, 1)},
     "additive mask": {"shapes": ((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)), "bias": (1, 3, 5, 7)},
-    "mask with more axes": {"shapes": ((5, 8), (7, 8), (7, 8)), "mask": (2, 5, 7)},
     "scale": {"shapes": ((1, 1, 5, 8), (1, 1, 7, 8), (1, 1, 7, 8)), "scale": 0.7},
     "grouped heads": {"shapes": ((2, 6, 5, 8), (2, 2, 7, 8), (2, 2, 7, 8)), "enable_gqa": True},
     "grouped heads without batch": {
@@ -95,6 +94,12 @@ def test_row_without_keys_is_zero() -> None:
     mask = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0]], bool)
     out = pymfa.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     assert (out[0, 0, 1] == 0).all() and np.isfinite(out).all()
+
+
+def test_mask_with_more_axes_than_scores() -> None:
+    q, mask = made(1, (5, 8), np.float32), np.ones((2, 5, 5), bool)
+    with pytest.raises(ValueError, match="attn_mask"):
+        pymfa.scaled_dot_product_attention(q, q, q, attn_mask=mask)
 
 
 @pytest.mark.parametrize("axis", [-3, -1])

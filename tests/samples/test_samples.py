@@ -21,7 +21,7 @@ def run(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `meson install` put header, library and mfa.pc."""
+    """Where `meson install` put header, library and libmfa.pc."""
     root = tmp_path_factory.mktemp("install")
     run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root)
     [found] = root.rglob("include/mfa.h")
@@ -31,9 +31,9 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def flags(prefix: Path) -> list[str]:
     """What pkg-config says, with the prefix the file was really installed to."""
-    [file] = prefix.rglob("mfa.pc")
+    [file] = prefix.rglob("libmfa.pc")
     environment = os.environ | {"PKG_CONFIG_PATH": str(file.parent)}
-    asked = ("--define-variable=prefix=" + str(prefix), "--cflags", "--libs", "mfa")
+    asked = ("--define-variable=prefix=" + str(prefix), "--cflags", "--libs", "libmfa")
     return run("pkg-config", *asked, env=environment).split()
 
 

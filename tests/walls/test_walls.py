@@ -174,6 +174,13 @@ def test_text_is_clean() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_wheel_holds_every_python_file() -> None:
+    listed = (ROOT / "pymfa/meson.build").read_text()
+    package = [f for f in FILES if f.is_relative_to(ROOT / "pymfa") and f.name != "meson.build"]
+    missing = [str(f.relative_to(ROOT)) for f in package if f"'{f.name}'" not in listed]
+    assert not missing, missing
+
+
 def header_flags() -> dict[str, list[str]]:
     """The compiler's include paths and defines per layer, from the build's own record."""
     build = Path(os.environ["MFA_LIBRARY"]).parents[2] if "MFA_LIBRARY" in os.environ else None

@@ -100,8 +100,6 @@ void operations(const Format& format) {
                     [=](double a, double b, double) { return reference(a, b); });
   }
   const auto call = [&](const std::string& name, int arity) {
-    const char* names[] = {" %a", ", " , " %b"};
-    (void)names;
     std::string types, arguments;
     for (int i = 0; i < arity; ++i) {
       types += (i ? ", " : "") + type;
@@ -124,7 +122,8 @@ void operations(const Format& format) {
   // Two operations stay two roundings: nothing may cancel the rounding in between.
   check_operation(format, "", "  %t = fmul " + type + " %a, %b\n  %r = fadd " + type + " %t, %c\n",
                   [&](double a, double b, double c) {
-                    return rounded(a * b, format.mantissa, format.low, format.largest) + c;
+                    const double t = rounded(a * b, format.mantissa, format.low, format.largest);
+                    return std::fabs(t) < 0x1p-125 ? NAN : t + c;
                   });
 }
 

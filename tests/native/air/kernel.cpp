@@ -63,7 +63,10 @@ Kernel compile(const std::string& body, const mfa::air::ConstantValues& values) 
   specialized->module->print(stream, nullptr);
   stream.flush();
   // No symbols of the process: a call of the C library in the canonical form fails to link here.
-  kernel.jit = llvm::cantFail(llvm::orc::LLJITBuilder().setLinkProcessSymbolsByDefault(false).create());
+  kernel.jit = llvm::cantFail(llvm::orc::LLJITBuilder()
+                                  .setLinkProcessSymbolsByDefault(false)
+                                  .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
+                                  .create());
   llvm::cantFail(kernel.jit->addIRModule(
       llvm::orc::ThreadSafeModule(std::move(specialized->module), std::move(context))));
   auto symbol = kernel.jit->lookup("k");

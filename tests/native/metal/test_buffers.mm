@@ -40,10 +40,9 @@ static void new_buffers_are_zero_and_page_aligned(id<MTLDevice> device) {
 }
 
 static void options_are_kept(id<MTLDevice> device) {
-  id<MTLBuffer> buffer =
-      [device newBufferWithLength:16
-                          options:MTLResourceStorageModePrivate |
-                                  MTLResourceHazardTrackingModeUntracked];
+  id<MTLBuffer> buffer = [device
+      newBufferWithLength:16
+                  options:MTLResourceStorageModePrivate | MTLResourceHazardTrackingModeUntracked];
   CHECK([buffer storageMode] == MTLStorageModePrivate);
   CHECK([buffer hazardTrackingMode] == MTLHazardTrackingModeUntracked);
   CHECK([buffer cpuCacheMode] == MTLCPUCacheModeDefaultCache);

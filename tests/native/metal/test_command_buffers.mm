@@ -71,7 +71,8 @@ static void handlers_run_without_anybody_waiting(id<MTLDevice> device) {
     }
   }
   [(id)queue release];  // what is committed still runs
-  for (int i = 0; i < 10000 && *done < 100; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 10000 && *done < 100; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(*done == 100);
 }
 
@@ -129,7 +130,8 @@ static void events_order_queues(id<MTLDevice> device) {
   [waiting waitUntilCompleted];
   CHECK(*static_cast<uint8_t *>([target contents]) == 5);
   CHECK([event signaledValue] == 2);
-  for (int i = 0; i < 10000 && notified != 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 10000 && notified != 2; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(notified == 2);
 }
 

@@ -2,8 +2,8 @@
 // Encoded work: committed once, run in order, then completed or failed.
 #pragma once
 
-#import <Metal/MTLComputeCommandEncoder.h>
 #import <Metal/MTLBlitCommandEncoder.h>
+#import <Metal/MTLComputeCommandEncoder.h>
 #import <Metal/MTLEvent.h>
 
 NS_ASSUME_NONNULL_BEGIN

@@ -40,7 +40,6 @@ MTL_EXPORT
 @protocol MTLComputePipelineState <NSObject>
 @property(nullable, readonly) NSString *label;
 @property(readonly) id<MTLDevice> device;
-@property(nullable, readonly) MTLComputePipelineReflection *reflection;
 @property(readonly) NSUInteger maxTotalThreadsPerThreadgroup;
 @property(readonly) NSUInteger threadExecutionWidth;
 @property(readonly) NSUInteger staticThreadgroupMemoryLength;

@@ -88,11 +88,11 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
 - (nullable id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
                                       length:(NSUInteger)length
                                      options:(MTLResourceOptions)options;
-- (nullable id<MTLBuffer>)newBufferWithBytesNoCopy:(void *)pointer
-                                            length:(NSUInteger)length
-                                           options:(MTLResourceOptions)options
-                                       deallocator:(void (^_Nullable)(void *pointer,
-                                                                       NSUInteger length))deallocator;
+- (nullable id<MTLBuffer>)
+    newBufferWithBytesNoCopy:(void *)pointer
+                      length:(NSUInteger)length
+                     options:(MTLResourceOptions)options
+                 deallocator:(void (^_Nullable)(void *pointer, NSUInteger length))deallocator;
 
 - (nullable id<MTLFence>)newFence;
 - (nullable id<MTLEvent>)newEvent;
@@ -115,8 +115,9 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
 - (nullable id<MTLComputePipelineState>)
     newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
                                 options:(MTLPipelineOption)options
-                             reflection:(MTLAutoreleasedComputePipelineReflection _Nullable
-                                             *_Nullable)reflection
+                             reflection:
+                                 (MTLAutoreleasedComputePipelineReflection _Nullable *_Nullable)
+                                     reflection
                                   error:(NSError **)error;
 - (void)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
                           completionHandler:
@@ -129,8 +130,9 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
 - (nullable id<MTLComputePipelineState>)
     newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
                                   options:(MTLPipelineOption)options
-                               reflection:(MTLAutoreleasedComputePipelineReflection _Nullable
-                                               *_Nullable)reflection
+                               reflection:
+                                   (MTLAutoreleasedComputePipelineReflection _Nullable *_Nullable)
+                                       reflection
                                     error:(NSError **)error;
 - (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
                                       options:(MTLPipelineOption)options

@@ -42,8 +42,8 @@ typedef NS_ENUM(NSUInteger, MTLHazardTrackingMode) {
 
 typedef NS_OPTIONS(NSUInteger, MTLResourceOptions) {
   MTLResourceCPUCacheModeDefaultCache = MTLCPUCacheModeDefaultCache << MTLResourceCPUCacheModeShift,
-  MTLResourceCPUCacheModeWriteCombined =
-      MTLCPUCacheModeWriteCombined << MTLResourceCPUCacheModeShift,
+  MTLResourceCPUCacheModeWriteCombined = MTLCPUCacheModeWriteCombined
+                                         << MTLResourceCPUCacheModeShift,
   MTLResourceStorageModeShared = MTLStorageModeShared << MTLResourceStorageModeShift,
   MTLResourceStorageModeManaged = MTLStorageModeManaged << MTLResourceStorageModeShift,
   MTLResourceStorageModePrivate = MTLStorageModePrivate << MTLResourceStorageModeShift,

@@ -5,21 +5,21 @@
 // the SDK's. What is not declared is not there; textures, heaps and rendering are not.
 #pragma once
 
-#import <Metal/MTLDefines.h>
-#import <Metal/MTLTypes.h>
-#import <Metal/MTLResource.h>
-#import <Metal/MTLBuffer.h>
-#import <Metal/MTLFence.h>
-#import <Metal/MTLEvent.h>
 #import <Metal/MTLArgument.h>
+#import <Metal/MTLBlitCommandEncoder.h>
+#import <Metal/MTLBuffer.h>
+#import <Metal/MTLCommandBuffer.h>
+#import <Metal/MTLCommandEncoder.h>
+#import <Metal/MTLCommandQueue.h>
+#import <Metal/MTLComputeCommandEncoder.h>
+#import <Metal/MTLComputePipeline.h>
+#import <Metal/MTLDefines.h>
+#import <Metal/MTLDevice.h>
+#import <Metal/MTLEvent.h>
+#import <Metal/MTLFence.h>
 #import <Metal/MTLFunctionConstantValues.h>
 #import <Metal/MTLFunctionDescriptor.h>
 #import <Metal/MTLLibrary.h>
 #import <Metal/MTLPipeline.h>
-#import <Metal/MTLComputePipeline.h>
-#import <Metal/MTLCommandEncoder.h>
-#import <Metal/MTLComputeCommandEncoder.h>
-#import <Metal/MTLBlitCommandEncoder.h>
-#import <Metal/MTLCommandBuffer.h>
-#import <Metal/MTLCommandQueue.h>
-#import <Metal/MTLDevice.h>
+#import <Metal/MTLResource.h>
+#import <Metal/MTLTypes.h>

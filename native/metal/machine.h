@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// How much memory the machine has for buffers.
+// The machine, as a device describes itself.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace mfa::metal {
 
 /// The machine's memory, or what the process's control group leaves of it.
 uint64_t memory_size();
+
+/// The processor and the widest vectors code is generated for: "AMD EPYC 9575F, avx512".
+std::string cpu_name();
 
 }  // namespace mfa::metal
