@@ -26,7 +26,7 @@ inline attention_operand<device T*> packed(device uchar* data, bool rows, uint s
 }
 
 template <typename T>
-inline attention_operand<device T*> strided(device uchar* data, const constant mfa_strides& strides,
+inline attention_operand<device T*> strided(device uchar* data, constant mfa_strides& strides,
                                             uint batch, uint head) {
   return {reinterpret_cast<device T*>(data) + batch * strides.batch + head * strides.head,
           strides.leading};
@@ -41,7 +41,7 @@ inline attention_operand<const device T*> readable(attention_operand<device T*> 
 template <typename T>
 inline void set_sizes(thread attention_block<T>& block, const thread attention_buffers& buffers,
                       uint row) {
-  const constant mfa_attention_parameters* parameters = buffers.parameters;
+  constant mfa_attention_parameters* parameters = buffers.parameters;
   block.R = is_function_constant_defined(fixed_R) ? fixed_R : parameters->R;
   block.C = is_function_constant_defined(fixed_C) ? fixed_C : parameters->C;
   block.D = is_function_constant_defined(fixed_D) ? fixed_D : parameters->D;
@@ -65,8 +65,8 @@ inline void set_mask(thread attention_block<T>& block, const thread attention_bu
   ulong mask_bytes = 0, block_bytes = 0, block_leading = (block.C + C_simd - 1) / C_simd;
   block.mask.leading = block.C;
   if (has_parameters) {
-    const constant mfa_strides& mask = buffers.parameters->mask;
-    const constant mfa_strides& blocks = buffers.parameters->block_mask;
+    constant mfa_strides& mask = buffers.parameters->mask;
+    constant mfa_strides& blocks = buffers.parameters->block_mask;
     mask_bytes = (batch * mask.batch + head * mask.head) * mask_element_size();
     block_bytes = batch * blocks.batch + head * blocks.head;
     block.mask.leading = mask.leading;
@@ -95,7 +95,7 @@ inline attention_block<T> make_block(const thread attention_buffers& buffers, ui
   if (grouped_query) heads = buffers.heads[head];
 
   if (has_parameters) {
-    const constant mfa_attention_parameters& p = *buffers.parameters;
+    constant mfa_attention_parameters& p = *buffers.parameters;
     block.Q = readable(strided<T>(buffers.Q, p.Q, batch, heads.x));
     block.K = readable(strided<T>(buffers.K, p.K, batch, heads.y));
     block.V = readable(strided<T>(buffers.V, p.V, batch, heads.z));

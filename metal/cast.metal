@@ -5,9 +5,9 @@
 kernel void cast(const device uchar* input [[buffer(MFA_SLOT_INPUT)]],
                  device uchar* output [[buffer(MFA_SLOT_OUTPUT)]],
                  constant mfa_cast_parameters& parameters [[buffer(MFA_SLOT_PARAMETERS)]],
-                 uint2 group [[threadgroup_position_in_grid]],
+                 uint3 group [[threadgroup_position_in_grid]],
                  uint thread_index [[thread_index_in_threadgroup]],
-                 uint2 size [[threads_per_threadgroup]]) {
+                 uint3 size [[threads_per_threadgroup]]) {
   const ulong start = ulong(group.x) * size.x * MFA_CAST_PER_THREAD;
   if (start >= parameters.count) return;
   const ulong left = parameters.count - start;

@@ -35,8 +35,8 @@ void adopt_function(llvm::Function& function, bool is_kernel) {
       call->setCallingConv(llvm::CallingConv::C);
       call->removeFnAttr(llvm::Attribute::NoInline);
     }
-    // Masked rows of attention are -inf and must stay usable: fast math may reassociate and contract
-    // but not assume that infinities and NaN do not occur.
+    // Masked rows of attention are -inf and must stay usable: fast math may reassociate and
+    // contract but not assume that infinities and NaN do not occur.
     if (llvm::isa<llvm::FPMathOperator>(instruction)) {
       instruction.setHasNoNaNs(false);
       instruction.setHasNoInfs(false);

@@ -23,12 +23,12 @@ struct Builtin {
   bool has_fast;
 };
 constexpr Builtin kBuiltins[] = {
-    {"acos", false},  {"acosh", false}, {"asin", false},           {"asinh", false}, {"atan", false},
-    {"atan2", false}, {"atanh", false}, {"cos", true},             {"cosh", false},  {"cospi", false},
-    {"exp", true},    {"exp10", true},  {"exp2", true},            {"fmod", false},  {"frexp", false},
-    {"ldexp", false}, {"log", true},    {"log10", true},           {"log2", true},   {"nextafter", false},
-    {"pow", false},    {"powr", true},   {"sin", true},             {"sincos", true}, {"sinh", false},
-    {"sinpi", false}, {"tan", true},    {"tanh", true},            {"tanpi", false},
+    {"acos", false},  {"acosh", false}, {"asin", false}, {"asinh", false}, {"atan", false},
+    {"atan2", false}, {"atanh", false}, {"cos", true},   {"cosh", false},  {"cospi", false},
+    {"exp", true},    {"exp10", true},  {"exp2", true},  {"fmod", false},  {"frexp", false},
+    {"ldexp", false}, {"log", true},    {"log10", true}, {"log2", true},   {"nextafter", false},
+    {"pow", false},   {"powr", true},   {"sin", true},   {"sincos", true}, {"sinh", false},
+    {"sinpi", false}, {"tan", true},    {"tanh", true},  {"tanpi", false},
 };
 
 const Builtin* find(llvm::StringRef op) {

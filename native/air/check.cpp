@@ -12,24 +12,36 @@ namespace mfa::air {
 namespace {
 
 // What the later layers know (specialize.h).
-constexpr const char* kKeptCalls[] = {
-    "air.wg.barrier",  "air.simdgroup.barrier",
-    "air.atomic.",     "air.simd_",
-    "air.quad_",       "air.simdgroup_matrix_8x8_",
-    "air.simdgroup_async_copy_", "air.get_simdgroup_size.",
-    "air.get_thread_index_in_simdgroup."};
+constexpr const char* kKeptCalls[] = {"air.wg.barrier",
+                                      "air.simdgroup.barrier",
+                                      "air.atomic.",
+                                      "air.simd_",
+                                      "air.quad_",
+                                      "air.simdgroup_matrix_8x8_",
+                                      "air.simdgroup_async_copy_",
+                                      "air.get_simdgroup_size.",
+                                      "air.get_thread_index_in_simdgroup."};
 
-constexpr const char* kBuiltinValues[] = {
-    "air.thread_position_in_grid",       "air.thread_position_in_threadgroup",
-    "air.threadgroup_position_in_grid",  "air.threads_per_grid",
-    "air.threadgroups_per_grid",         "air.threads_per_threadgroup",
-    "air.thread_index_in_threadgroup",   "air.thread_index_in_simdgroup",
-    "air.simdgroup_index_in_threadgroup", "air.simdgroups_per_threadgroup",
-    "air.threads_per_simdgroup",         "air.thread_index_in_quadgroup",
-    "air.quadgroup_index_in_threadgroup", "air.quadgroups_per_threadgroup",
-    "air.dispatch_threads_per_threadgroup", "air.dispatch_simdgroups_per_threadgroup",
-    "air.dispatch_quadgroups_per_threadgroup", "air.thread_execution_width",
-    "air.grid_origin",                   "air.grid_size"};
+constexpr const char* kBuiltinValues[] = {"air.thread_position_in_grid",
+                                          "air.thread_position_in_threadgroup",
+                                          "air.threadgroup_position_in_grid",
+                                          "air.threads_per_grid",
+                                          "air.threadgroups_per_grid",
+                                          "air.threads_per_threadgroup",
+                                          "air.thread_index_in_threadgroup",
+                                          "air.thread_index_in_simdgroup",
+                                          "air.simdgroup_index_in_threadgroup",
+                                          "air.simdgroups_per_threadgroup",
+                                          "air.threads_per_simdgroup",
+                                          "air.thread_index_in_quadgroup",
+                                          "air.quadgroup_index_in_threadgroup",
+                                          "air.quadgroups_per_threadgroup",
+                                          "air.dispatch_threads_per_threadgroup",
+                                          "air.dispatch_simdgroups_per_threadgroup",
+                                          "air.dispatch_quadgroups_per_threadgroup",
+                                          "air.thread_execution_width",
+                                          "air.grid_origin",
+                                          "air.grid_size"};
 
 bool kept(llvm::StringRef name) {
   for (const char* prefix : kKeptCalls)
@@ -64,8 +76,10 @@ std::string problem(const llvm::Instruction& instruction) {
     case llvm::Instruction::IndirectBr:
     case llvm::Instruction::Switch:
     case llvm::Instruction::Resume:
-    case llvm::Instruction::VAArg: return std::string("the instruction ") + instruction.getOpcodeName();
-    default: return "";
+    case llvm::Instruction::VAArg:
+      return std::string("the instruction ") + instruction.getOpcodeName();
+    default:
+      return "";
   }
 }
 
@@ -74,9 +88,12 @@ std::string problem(const Argument& argument, const llvm::Argument& parameter) {
   const bool used = argument.active && !parameter.use_empty();
   const std::string name = "argument '" + argument.name + "'";
   switch (argument.kind) {
-    case Kind::texture: return used ? name + " is a texture (" + argument.type_name + ")" : "";
-    case Kind::sampler: return used ? name + " is a sampler" : "";
-    case Kind::function_table: return used ? name + " is a function table" : "";
+    case Kind::texture:
+      return used ? name + " is a texture (" + argument.type_name + ")" : "";
+    case Kind::sampler:
+      return used ? name + " is a sampler" : "";
+    case Kind::function_table:
+      return used ? name + " is a function table" : "";
     case Kind::builtin: {
       llvm::Type* scalar = parameter.getType()->getScalarType();
       if (!used) return "";

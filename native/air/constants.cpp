@@ -16,8 +16,9 @@ namespace {
 constexpr struct {
   const char* name;
   uint8_t type;
-} kScalars[] = {{"float", 3}, {"half", 16},  {"int", 29},   {"uint", 33},  {"short", 37}, {"ushort", 41},
-                {"char", 45}, {"uchar", 49}, {"bool", 53},  {"long", 81},  {"ulong", 85}, {"bfloat", 121}};
+} kScalars[] = {{"float", 3},  {"half", 16},   {"int", 29},   {"uint", 33},
+                {"short", 37}, {"ushort", 41}, {"char", 45},  {"uchar", 49},
+                {"bool", 53},  {"long", 81},   {"ulong", 85}, {"bfloat", 121}};
 
 std::string type_text(uint8_t type) {
   for (const auto& scalar : kScalars) {
@@ -138,7 +139,8 @@ Result<void> settle_predicates(llvm::Module& module, KernelMetadata& metadata,
                                const FunctionRecord& record) {
   if (auto* constructors = module.getGlobalVariable("llvm.global_ctors")) {
     if (constructors->hasInitializer() && !constructors->getInitializer()->isNullValue())
-      return refusal(record, "the initialisers of its constants cannot be evaluated before it runs");
+      return refusal(record,
+                     "the initialisers of its constants cannot be evaluated before it runs");
     constructors->eraseFromParent();
   }
   for (size_t i = 0; i < metadata.predicates.size(); ++i) {

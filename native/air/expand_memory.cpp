@@ -28,7 +28,8 @@ llvm::Type* block_type(llvm::IRBuilder<>& builder, uint64_t size, uint64_t eleme
 
 void copy_inline(llvm::MemTransferInst& copy, uint64_t size) {
   llvm::IRBuilder<> builder(&copy);
-  const uint64_t align = std::min(copy.getDestAlign().valueOrOne(), copy.getSourceAlign().valueOrOne()).value();
+  const uint64_t align =
+      std::min(copy.getDestAlign().valueOrOne(), copy.getSourceAlign().valueOrOne()).value();
   llvm::Type* type = block_type(builder, size, element_bytes(size, align));
   auto* loaded = builder.CreateAlignedLoad(type, copy.getSource(), copy.getSourceAlign());
   auto* stored = builder.CreateAlignedStore(loaded, copy.getDest(), copy.getDestAlign());

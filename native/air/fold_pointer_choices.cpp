@@ -39,7 +39,8 @@ bool sees_memory_at_entry(const llvm::LoadInst& load) {
   return false;
 }
 
-llvm::Value* load_from(llvm::Value* pointer, const llvm::LoadInst& like, llvm::Instruction* before) {
+llvm::Value* load_from(llvm::Value* pointer, const llvm::LoadInst& like,
+                       llvm::Instruction* before) {
   llvm::IRBuilder<> builder(before);
   return builder.CreateAlignedLoad(like.getType(), pointer, like.getAlign());
 }
@@ -54,12 +55,14 @@ llvm::Value* replacement(llvm::LoadInst& load) {
   }
   auto* phi = llvm::cast<llvm::PHINode>(pointer);
   if (phi->getParent() != load.getParent() || !sees_memory_at_entry(load)) return nullptr;
-  auto* values = llvm::PHINode::Create(load.getType(), phi->getNumIncomingValues(), "", phi->getIterator());
+  auto* values =
+      llvm::PHINode::Create(load.getType(), phi->getNumIncomingValues(), "", phi->getIterator());
   for (unsigned i = 0; i < phi->getNumIncomingValues(); ++i) {
     llvm::BasicBlock* from = phi->getIncomingBlock(i);
     const int known = values->getBasicBlockIndex(from);  // a switch may enter twice from one block
-    values->addIncoming(known >= 0 ? values->getIncomingValue(unsigned(known))
-                                   : load_from(phi->getIncomingValue(i), load, from->getTerminator()),
+    values->addIncoming(known >= 0
+                            ? values->getIncomingValue(unsigned(known))
+                            : load_from(phi->getIncomingValue(i), load, from->getTerminator()),
                         from);
   }
   return values;

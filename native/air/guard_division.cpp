@@ -22,12 +22,13 @@ void guard_divisions(llvm::Function& function) {
     llvm::Value* traps = builder.CreateIsNull(divisor);
     if (opcode == Instruction::SDiv || opcode == Instruction::SRem) {
       const auto smallest = llvm::APInt::getSignedMinValue(type->getScalarSizeInBits());
-      llvm::Value* overflows = builder.CreateAnd(
-          builder.CreateICmpEQ(dividend, llvm::ConstantInt::get(type, smallest)),
-          builder.CreateICmpEQ(divisor, llvm::Constant::getAllOnesValue(type)));
+      llvm::Value* overflows =
+          builder.CreateAnd(builder.CreateICmpEQ(dividend, llvm::ConstantInt::get(type, smallest)),
+                            builder.CreateICmpEQ(divisor, llvm::Constant::getAllOnesValue(type)));
       traps = builder.CreateOr(traps, overflows);
     }
-    instruction.setOperand(1, builder.CreateSelect(traps, llvm::ConstantInt::get(type, 1), divisor));
+    instruction.setOperand(1,
+                           builder.CreateSelect(traps, llvm::ConstantInt::get(type, 1), divisor));
     instruction.dropPoisonGeneratingFlags();
   }
 }

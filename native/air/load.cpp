@@ -16,14 +16,22 @@ namespace {
 
 const char* type_name(FunctionType type) {
   switch (type) {
-    case FunctionType::vertex: return "a vertex";
-    case FunctionType::fragment: return "a fragment";
-    case FunctionType::kernel: return "a kernel";
-    case FunctionType::visible: return "a visible";
-    case FunctionType::intersection: return "an intersection";
-    case FunctionType::mesh: return "a mesh";
-    case FunctionType::object: return "an object";
-    default: return "an unqualified";
+    case FunctionType::vertex:
+      return "a vertex";
+    case FunctionType::fragment:
+      return "a fragment";
+    case FunctionType::kernel:
+      return "a kernel";
+    case FunctionType::visible:
+      return "a visible";
+    case FunctionType::intersection:
+      return "an intersection";
+    case FunctionType::mesh:
+      return "a mesh";
+    case FunctionType::object:
+      return "an object";
+    default:
+      return "an unqualified";
   }
 }
 
@@ -56,8 +64,7 @@ Result<Loaded> load(const FunctionRecord& record, llvm::LLVMContext& context) {
     return refusal(record, "its module does not have exactly one !air.kernel entry");
   loaded.entry = kernels->getOperand(0);
   if (loaded.entry->getNumOperands() >= 3)
-    loaded.kernel =
-        llvm::mdconst::dyn_extract_or_null<llvm::Function>(loaded.entry->getOperand(0));
+    loaded.kernel = llvm::mdconst::dyn_extract_or_null<llvm::Function>(loaded.entry->getOperand(0));
   if (!loaded.kernel || loaded.kernel->isDeclaration() ||
       !loaded.kernel->getReturnType()->isVoidTy() || loaded.kernel->isVarArg())
     return refusal(record, "its !air.kernel entry names no kernel");

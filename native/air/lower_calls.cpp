@@ -14,6 +14,18 @@ bool starts_with_any(llvm::StringRef name, std::initializer_list<const char*> pr
   return false;
 }
 
+/// Strips "air.", and gives two functions of Metal's run-time library that stay external their
+/// name.
+bool scalar_name(llvm::StringRef& name) {
+  if (name == "___metal_ilogb_float")
+    name = "ilogb";
+  else if (name == "___metal_frexp_float_pthreadint32")
+    name = "frexp";
+  else
+    return name.consume_front("air.");
+  return true;
+}
+
 /// Apple's declarations leave out that these only exchange registers; without it no load could be
 /// forwarded across them.
 void annotate(llvm::Function& function) {
@@ -24,7 +36,8 @@ void annotate(llvm::Function& function) {
     function.setConvergent();
     function.addFnAttr(llvm::Attribute::WillReturn);
     function.setDoesNotThrow();
-  } else if (starts_with_any(name, {"air.get_simdgroup_size", "air.get_thread_index_in_simdgroup"})) {
+  } else if (starts_with_any(name,
+                             {"air.get_simdgroup_size", "air.get_thread_index_in_simdgroup"})) {
     function.setDoesNotAccessMemory();
     function.addFnAttr(llvm::Attribute::WillReturn);
     function.setDoesNotThrow();
@@ -35,30 +48,50 @@ void annotate(llvm::Function& function) {
   }
 }
 
-// Operands of each function: r = the type of the result, i = an integer, p = a pointer. Bitcode can
-// declare a name with any type; what does not match is left alone and refused by name.
+// Operands of each function: r = the type of the result, f = a float, i = an integer, p = a
+// pointer. Bitcode can declare a name with any type; what does not match is left alone and refused
+// by name.
 constexpr struct {
   const char* op;
   const char* operands;
 } kSignatures[] = {
-    {"abs", "r"},         {"abs_diff", "rr"},     {"acos", "r"},      {"acosh", "r"},
-    {"add_sat", "rr"},    {"asin", "r"},          {"asinh", "r"},     {"atan", "r"},
-    {"atan2", "rr"},      {"atanh", "r"},         {"ceil", "r"},      {"clamp", "rrr"},
-    {"clz", "ri"},        {"copysign", "rr"},     {"cos", "r"},       {"cosh", "r"},
-    {"cospi", "r"},       {"ctz", "ri"},          {"exp", "r"},       {"exp10", "r"},
-    {"exp2", "r"},        {"extract_bits", "rii"}, {"fabs", "r"},     {"floor", "r"},
-    {"fma", "rrr"},       {"fmax", "rr"},         {"fmax3", "rrr"},   {"fmedian3", "rrr"},
-    {"fmin", "rr"},       {"fmin3", "rrr"},       {"fmod", "rr"},     {"fract", "r"},
-    {"frexp", "rp"},      {"hadd", "rr"},         {"insert_bits", "rrii"}, {"ldexp", "ri"},
-    {"log", "r"},         {"log10", "r"},         {"log2", "r"},      {"mad24", "rrr"},
-    {"mad_hi", "rrr"},    {"mad_sat", "rrr"},     {"max", "rr"},      {"max3", "rrr"},
-    {"median3", "rrr"},   {"min", "rr"},          {"min3", "rrr"},    {"modf", "rp"},
-    {"mul24", "rr"},      {"mul_hi", "rr"},       {"nextafter", "rr"}, {"popcount", "r"},
-    {"pow", "rr"},        {"powr", "rr"},         {"reverse_bits", "r"}, {"rhadd", "rr"},
-    {"rint", "r"},        {"rotate", "rr"},       {"round", "r"},     {"rsqrt", "r"},
-    {"saturate", "r"},    {"sign", "r"},          {"sin", "r"},       {"sincos", "rp"},
-    {"sinh", "r"},        {"sinpi", "r"},         {"sqrt", "r"},      {"sub_sat", "rr"},
-    {"tan", "r"},         {"tanh", "r"},          {"tanpi", "r"},     {"trunc", "r"},
+    {"abs", "r"},       {"abs_diff", "rr"},
+    {"acos", "r"},      {"acosh", "r"},
+    {"add_sat", "rr"},  {"asin", "r"},
+    {"asinh", "r"},     {"atan", "r"},
+    {"atan2", "rr"},    {"atanh", "r"},
+    {"ceil", "r"},      {"clamp", "rrr"},
+    {"clz", "ri"},      {"copysign", "rr"},
+    {"cos", "r"},       {"cosh", "r"},
+    {"cospi", "r"},     {"ctz", "ri"},
+    {"exp", "r"},       {"exp10", "r"},
+    {"exp2", "r"},      {"extract_bits", "rii"},
+    {"fabs", "r"},      {"floor", "r"},
+    {"fma", "rrr"},     {"fmax", "rr"},
+    {"fmax3", "rrr"},   {"fmedian3", "rrr"},
+    {"fmin", "rr"},     {"fmin3", "rrr"},
+    {"fmod", "rr"},     {"fract", "r"},
+    {"frexp", "rp"},    {"hadd", "rr"},
+    {"ilogb", "f"},     {"insert_bits", "rrii"},
+    {"ldexp", "ri"},    {"log", "r"},
+    {"log10", "r"},     {"log2", "r"},
+    {"mad24", "rrr"},   {"mad_hi", "rrr"},
+    {"mad_sat", "rrr"}, {"max", "rr"},
+    {"max3", "rrr"},    {"median3", "rrr"},
+    {"min", "rr"},      {"min3", "rrr"},
+    {"modf", "rp"},     {"mul24", "rr"},
+    {"mul_hi", "rr"},   {"nextafter", "rr"},
+    {"popcount", "r"},  {"pow", "rr"},
+    {"powr", "rr"},     {"reverse_bits", "r"},
+    {"rhadd", "rr"},    {"rint", "r"},
+    {"rotate", "rr"},   {"round", "r"},
+    {"rsqrt", "r"},     {"saturate", "r"},
+    {"sign", "r"},      {"sin", "r"},
+    {"sincos", "rp"},   {"sinh", "r"},
+    {"sinpi", "r"},     {"sqrt", "r"},
+    {"sub_sat", "rr"},  {"tan", "r"},
+    {"tanh", "r"},      {"tanpi", "r"},
+    {"trunc", "r"},
 };
 
 bool is_number(const llvm::Type* type) {
@@ -69,9 +102,14 @@ bool is_number(const llvm::Type* type) {
 
 bool operand_fits(char expected, const llvm::Type* type, const llvm::Type* result) {
   switch (expected) {
-    case 'i': return type->isIntOrIntVectorTy();
-    case 'p': return type->isPointerTy();
-    default: return type == result;
+    case 'f':
+      return type->isFPOrFPVectorTy();
+    case 'i':
+      return type->isIntOrIntVectorTy();
+    case 'p':
+      return type->isPointerTy();
+    default:
+      return type == result;
   }
 }
 
@@ -123,7 +161,7 @@ llvm::Value* per_component(llvm::IRBuilder<>& builder, llvm::ArrayRef<llvm::Valu
 void lower_calls(llvm::Module& module) {
   for (llvm::Function& function : llvm::make_early_inc_range(module.functions())) {
     llvm::StringRef name = function.getName();
-    if (!function.isDeclaration() || !name.consume_front("air.")) continue;
+    if (!function.isDeclaration() || !scalar_name(name)) continue;
     annotate(function);
     const bool fast = name.consume_front("fast_");
     const auto [op, suffix] = name.split('.');

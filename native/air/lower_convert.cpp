@@ -20,11 +20,11 @@ Value* sticky(Builder& builder, Value* magnitude) {
   for (const auto& [from, position] : {std::pair(24u, 15u), {39u, 30u}, {54u, 45u}}) {
     if (from >= width) break;
     const llvm::APInt low = llvm::APInt::getLowBitsSet(width, position);
-    Value* lost = builder.CreateIsNotNull(
-        builder.CreateAnd(magnitude, llvm::ConstantInt::get(type, low)));
+    Value* lost =
+        builder.CreateIsNotNull(builder.CreateAnd(magnitude, llvm::ConstantInt::get(type, low)));
     Value* bit = builder.CreateShl(builder.CreateZExt(lost, type), position);
-    Value* kept = builder.CreateOr(
-        builder.CreateAnd(magnitude, llvm::ConstantInt::get(type, ~low)), bit);
+    Value* kept =
+        builder.CreateOr(builder.CreateAnd(magnitude, llvm::ConstantInt::get(type, ~low)), bit);
     Value* large = builder.CreateICmpUGE(
         magnitude, llvm::ConstantInt::get(type, llvm::APInt::getOneBitSet(width, from)));
     out = builder.CreateSelect(large, kept, out);
@@ -38,7 +38,8 @@ Value* to_float(Builder& builder, Value* value, llvm::Type* type, bool is_signed
   if (!type->getScalarType()->isBFloatTy() || width < 24) {
     // Through float: exact for every integer that half can hold.
     llvm::Type* wide = type->getWithNewType(builder.getFloatTy());
-    Value* converted = is_signed ? builder.CreateSIToFP(value, wide) : builder.CreateUIToFP(value, wide);
+    Value* converted =
+        is_signed ? builder.CreateSIToFP(value, wide) : builder.CreateUIToFP(value, wide);
     return builder.CreateFPCast(converted, type);
   }
   llvm::Type* wide = type->getWithNewType(builder.getFloatTy());
@@ -56,8 +57,8 @@ Value* to_integer(Builder& builder, Value* value, llvm::Type* type, bool is_sign
   value = builder.CreateFPCast(value, wide);
   if (type->getScalarSizeInBits() == 1)
     return builder.CreateFCmpUNE(value, llvm::ConstantFP::get(wide, 0));
-  return builder.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
-                                 {type, wide}, {value});
+  return builder.CreateIntrinsic(
+      is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {type, wide}, {value});
 }
 
 }  // namespace

@@ -16,16 +16,14 @@ constexpr struct {
   const char* op;
   llvm::Intrinsic::ID id;
 } kIntrinsics[] = {
-    {"ceil", llvm::Intrinsic::ceil},       {"floor", llvm::Intrinsic::floor},
-    {"trunc", llvm::Intrinsic::trunc},     {"rint", llvm::Intrinsic::roundeven},
-    {"round", llvm::Intrinsic::round},     {"fabs", llvm::Intrinsic::fabs},
-    {"sqrt", llvm::Intrinsic::sqrt},       {"fma", llvm::Intrinsic::fma},
+    {"ceil", llvm::Intrinsic::ceil},         {"floor", llvm::Intrinsic::floor},
+    {"trunc", llvm::Intrinsic::trunc},       {"rint", llvm::Intrinsic::roundeven},
+    {"round", llvm::Intrinsic::round},       {"fabs", llvm::Intrinsic::fabs},
+    {"sqrt", llvm::Intrinsic::sqrt},         {"fma", llvm::Intrinsic::fma},
     {"copysign", llvm::Intrinsic::copysign},
 };
 
-Value* real(const AirCall& call, double value) {
-  return llvm::ConstantFP::get(call.type(), value);
-}
+Value* real(const AirCall& call, double value) { return llvm::ConstantFP::get(call.type(), value); }
 
 /// The fast forms may do anything with NaN: one compare and select, which is one x86 instruction.
 Value* minimum(const AirCall& call, Builder& builder, Value* a, Value* b) {
@@ -84,23 +82,26 @@ Value* lower_compound(const AirCall& call, Builder& builder) {
   }
   if (op == "sign") {
     Value* zero = real(call, 0);
-    Value* one = builder.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, real(call, 1), call.arg(0));
-    Value* magnitude = builder.CreateSelect(builder.CreateFCmpONE(call.arg(0), zero), one, call.arg(0));
+    Value* one =
+        builder.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, real(call, 1), call.arg(0));
+    Value* magnitude =
+        builder.CreateSelect(builder.CreateFCmpONE(call.arg(0), zero), one, call.arg(0));
     return builder.CreateSelect(builder.CreateFCmpUNO(call.arg(0), zero), zero, magnitude);
   }
   if (op == "rsqrt") {
     llvm::Type* wide = call.type()->getWithNewType(builder.getFloatTy());
     Value* root = builder.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt,
                                                builder.CreateFPCast(call.arg(0), wide));
-    return builder.CreateFPCast(builder.CreateFDiv(llvm::ConstantFP::get(wide, 1), root), call.type());
+    return builder.CreateFPCast(builder.CreateFDiv(llvm::ConstantFP::get(wide, 1), root),
+                                call.type());
   }
   if (op == "modf") {
     Value* whole = builder.CreateUnaryIntrinsic(llvm::Intrinsic::trunc, call.arg(0));
     builder.CreateStore(whole, call.arg(1));
     Value* part = builder.CreateFSub(call.arg(0), whole);
-    Value* infinite = builder.CreateFCmpOEQ(
-        builder.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, call.arg(0)),
-        llvm::ConstantFP::getInfinity(call.type()));
+    Value* infinite =
+        builder.CreateFCmpOEQ(builder.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, call.arg(0)),
+                              llvm::ConstantFP::getInfinity(call.type()));
     part = builder.CreateSelect(infinite, real(call, 0), part);
     return builder.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, part, call.arg(0));
   }
@@ -159,8 +160,8 @@ Value* lower_builtin(const AirCall& call, Builder& builder) {
     const bool frexp = call.op == "frexp";
     llvm::Type* second = call.type();
     if (frexp) second = call.type()->getWithNewType(builder.getInt32Ty());
-    builder.CreateStore(call_builtin(call, builder, frexp ? "frexp_exponent" : "cos", operands, second),
-                        pointer);
+    builder.CreateStore(
+        call_builtin(call, builder, frexp ? "frexp_exponent" : "cos", operands, second), pointer);
     return call_builtin(call, builder, frexp ? "frexp" : "sin", operands, call.type());
   }
   if (call.op == "nextafter" && call.type()->getScalarSizeInBits() == 16) {
@@ -169,10 +170,10 @@ Value* lower_builtin(const AirCall& call, Builder& builder) {
     Value* from = builder.CreateBitCast(call.arg(0), bits);
     Value* to = builder.CreateBitCast(call.arg(1), bits);
     const auto constant = [&](uint64_t value) { return llvm::ConstantInt::get(bits, value); };
-    Value* grow = builder.CreateXor(
-        builder.CreateFCmpOLT(call.arg(0), call.arg(1)),
-        builder.CreateICmpSLT(from, constant(0)));
-    Value* stepped = builder.CreateAdd(from, builder.CreateSelect(grow, constant(1), constant(0xffff)));
+    Value* grow = builder.CreateXor(builder.CreateFCmpOLT(call.arg(0), call.arg(1)),
+                                    builder.CreateICmpSLT(from, constant(0)));
+    Value* stepped =
+        builder.CreateAdd(from, builder.CreateSelect(grow, constant(1), constant(0xffff)));
     Value* smallest = builder.CreateOr(builder.CreateAnd(to, constant(0x8000)), constant(1));
     Value* at_zero = builder.CreateICmpEQ(builder.CreateAnd(from, constant(0x7fff)), constant(0));
     stepped = builder.CreateSelect(at_zero, smallest, stepped);
@@ -191,6 +192,8 @@ Value* lower_float(const AirCall& call, Builder& builder) {
   if (call.call.arg_size() == 0) return nullptr;
   if (call.op == "is_uniform" && call.type()->isIntegerTy(1))
     return builder.getTrue();  // feeds llvm.assume only
+  if (call.op == "ilogb" && call.type()->isIntOrIntVectorTy())
+    return call_builtin(call, builder, call.op, call.arg(0), call.type());
   if (!call.type()->isFPOrFPVectorTy()) return nullptr;
   if (is_builtin(call.op)) return lower_builtin(call, builder);
   if (Value* value = lower_min_max(call, builder)) return value;

@@ -28,11 +28,10 @@ struct Integer {
   Value* shift_right(Value* value, Value* count) const {
     return is_signed ? builder.CreateAShr(value, count) : builder.CreateLShr(value, count);
   }
-  llvm::Type* wide_type() const {
-    return type->getWithNewBitWidth(2 * width);
-  }
+  llvm::Type* wide_type() const { return type->getWithNewBitWidth(2 * width); }
   Value* widen(Value* value) const {
-    return is_signed ? builder.CreateSExt(value, wide_type()) : builder.CreateZExt(value, wide_type());
+    return is_signed ? builder.CreateSExt(value, wide_type())
+                     : builder.CreateZExt(value, wide_type());
   }
   Value* high_product(Value* a, Value* b) const {
     Value* product = builder.CreateMul(widen(a), widen(b));
@@ -72,9 +71,11 @@ Value* lower_arithmetic(const Integer& in) {
     return builder.CreateSelect(a_less, builder.CreateSub(b, a), builder.CreateSub(a, b));
   }
   if (op == "add_sat")
-    return builder.CreateBinaryIntrinsic(in.is_signed ? Intrinsic::sadd_sat : Intrinsic::uadd_sat, a, b);
+    return builder.CreateBinaryIntrinsic(in.is_signed ? Intrinsic::sadd_sat : Intrinsic::uadd_sat,
+                                         a, b);
   if (op == "sub_sat")
-    return builder.CreateBinaryIntrinsic(in.is_signed ? Intrinsic::ssub_sat : Intrinsic::usub_sat, a, b);
+    return builder.CreateBinaryIntrinsic(in.is_signed ? Intrinsic::ssub_sat : Intrinsic::usub_sat,
+                                         a, b);
   if (op == "hadd")
     return builder.CreateAdd(builder.CreateAnd(a, b), in.shift_right(builder.CreateXor(a, b), one));
   if (op == "rhadd")
@@ -109,8 +110,8 @@ Value* lower_arithmetic(const Integer& in) {
 /// `count` low bits set; count 0 and count == width included.
 Value* low_mask(const Integer& in, Value* count) {
   Builder& builder = in.builder;
-  Value* shift = builder.CreateAnd(builder.CreateSub(in.constant(in.width), count),
-                                   in.constant(in.width - 1));
+  Value* shift =
+      builder.CreateAnd(builder.CreateSub(in.constant(in.width), count), in.constant(in.width - 1));
   Value* mask = builder.CreateLShr(llvm::Constant::getAllOnesValue(in.type), shift);
   return builder.CreateSelect(builder.CreateIsNull(count), in.constant(0), mask);
 }

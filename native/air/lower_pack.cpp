@@ -52,7 +52,8 @@ Value* unpack(const Format& format, const AirCall& call, Builder& builder) {
                          : builder.CreateUIToFP(builder.CreateLShr(x, down), real);
     x = builder.CreateFDiv(x, llvm::ConstantFP::get(real, format.scale()));
     if (format.is_signed) x = builder.CreateMaxNum(x, llvm::ConstantFP::get(real, -1));
-    out = builder.CreateInsertElement(out, builder.CreateFPCast(x, call.type()->getScalarType()), i);
+    out =
+        builder.CreateInsertElement(out, builder.CreateFPCast(x, call.type()->getScalarType()), i);
   }
   return out;
 }

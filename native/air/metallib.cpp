@@ -69,7 +69,8 @@ struct Offsets {
   bool seen_offsets = false, seen_size = false, seen_hash = false, seen_version = false;
 };
 
-Result<void> read_tag(std::string_view code, Cursor payload, FunctionRecord& record, Offsets& offsets) {
+Result<void> read_tag(std::string_view code, Cursor payload, FunctionRecord& record,
+                      Offsets& offsets) {
   bool ok = true;
   if (code == "NAME") {
     ok = payload.read(record.name) && payload.size() == 0 && !record.name.empty();
@@ -107,8 +108,8 @@ Result<void> read_constants(Cursor payload, FunctionRecord& record) {
   for (uint16_t i = 0; ok && i < count; ++i) {
     ConstantRecord constant;
     uint8_t required = 0;
-    ok = payload.read(constant.name) && payload.read(constant.type) && payload.read(constant.index) &&
-         payload.read(required);
+    ok = payload.read(constant.name) && payload.read(constant.type) &&
+         payload.read(constant.index) && payload.read(required);
     constant.required = required != 0;
     if (ok) record.constants.push_back(std::move(constant));
   }
@@ -121,8 +122,8 @@ Result<void> read_constants(Cursor payload, FunctionRecord& record) {
 Result<void> read_metadata(const uint8_t* file, const Section& section, uint64_t offset,
                            FunctionRecord& record) {
   if (offset > section.size || section.size - offset < 4)
-    return refuse("OFFT " + number(offset) + " of function '" + record.name + "' lies outside the " +
-                  number(section.size) + " bytes of " + section.name);
+    return refuse("OFFT " + number(offset) + " of function '" + record.name +
+                  "' lies outside the " + number(section.size) + " bytes of " + section.name);
   Cursor cursor(file + section.offset + offset, size_t(section.size - offset));
   uint32_t size = 0;
   (void)cursor.read(size);
@@ -162,9 +163,9 @@ Result<void> read_function(Cursor group, const uint8_t* file, const Section (&se
 
   const Section& bitcode = sections[3];
   if (offsets.bitcode > bitcode.size || offsets.blob_size > bitcode.size - offsets.bitcode)
-    return refuse("bitcode of function '" + record.name + "' at " + number(offsets.bitcode) + " of " +
-                  number(offsets.blob_size) + " bytes lies outside the " + number(bitcode.size) +
-                  " bytes of the bitcode section");
+    return refuse("bitcode of function '" + record.name + "' at " + number(offsets.bitcode) +
+                  " of " + number(offsets.blob_size) + " bytes lies outside the " +
+                  number(bitcode.size) + " bytes of the bitcode section");
   record.bitcode = {file + bitcode.offset + offsets.bitcode, size_t(offsets.blob_size)};
   if (sha256(record.bitcode.data(), record.bitcode.size()) != record.hash)
     return refuse("HASH of function '" + record.name + "' does not match its bitcode");

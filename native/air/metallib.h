@@ -16,8 +16,16 @@
 namespace mfa::air {
 
 enum class FunctionType : uint8_t {
-  vertex = 0, fragment = 1, kernel = 2, unqualified = 3, visible = 4, external = 5,
-  intersection = 6, mesh = 7, object = 8, none = 255,
+  vertex = 0,
+  fragment = 1,
+  kernel = 2,
+  unqualified = 3,
+  visible = 4,
+  external = 5,
+  intersection = 6,
+  mesh = 7,
+  object = 8,
+  none = 255,
 };
 
 /// One entry of the CNST tag: `type` is an MTLDataType number.
@@ -33,7 +41,7 @@ struct FunctionRecord {
   FunctionType type = FunctionType::kernel;
   uint16_t air_major = 0, air_minor = 0, language_major = 0, language_minor = 0;
   std::vector<ConstantRecord> constants;
-  std::array<uint8_t, 32> hash{};       // SHA-256 of `bitcode`
+  std::array<uint8_t, 32> hash{};           // SHA-256 of `bitcode`
   std::basic_string_view<uint8_t> bitcode;  // wrapper header and zero padding included
 };
 

@@ -21,7 +21,9 @@ class Buffer {
   void put_at(size_t at, T value) {
     for (size_t i = 0; i < sizeof(T); ++i) bytes[at + i] = uint8_t(uint64_t(value) >> 8 * i);
   }
-  void text(std::string_view value) { append(reinterpret_cast<const uint8_t*>(value.data()), value.size()); }
+  void text(std::string_view value) {
+    append(reinterpret_cast<const uint8_t*>(value.data()), value.size());
+  }
   void string(const std::string& value) {
     text(value);
     put(uint8_t(0));
@@ -112,7 +114,8 @@ std::vector<uint8_t> write(const std::vector<FunctionDescription>& functions) {
     const Buffer blob = wrap(function.bitcode);
     const auto hash = sha256(blob.bytes.data(), blob.size());
     list.append(entry(function, hash,
-                      {public_metadata.size(), private_metadata.size(), bitcode.size()}, blob.size()));
+                      {public_metadata.size(), private_metadata.size(), bitcode.size()},
+                      blob.size()));
     public_metadata.append(metadata(function.constants));
     private_metadata.append(metadata({}));
     bitcode.append(blob);

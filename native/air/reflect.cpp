@@ -135,7 +135,8 @@ Result<KernelMetadata> read_metadata(const Loaded& loaded, const FunctionRecord&
 
   for (unsigned i = 3; i < loaded.entry->getNumOperands(); ++i) {
     Operands option(llvm::dyn_cast_or_null<llvm::MDNode>(loaded.entry->getOperand(i).get()));
-    if (option.string() == "air.max_work_group_size") reflection.max_total_threads = option.number();
+    if (option.string() == "air.max_work_group_size")
+      reflection.max_total_threads = option.number();
   }
 
   if (const auto* constants = loaded.module->getNamedMetadata("air.function_constants")) {

@@ -17,13 +17,13 @@ struct Argument {
   unsigned slot = 0;           // air.location_index (buffer or threadgroup index)
   unsigned address_space = 0;  // 1 device, 2 constant, 3 threadgroup
   uint32_t type_size = 0, type_align = 0;
-  uint32_t buffer_size = 0;    // references and sized arrays, else 0
-  bool unused = false;         // marked air.arg_unused
-  bool active = true;          // false: its [[function_constant]] predicate is false
-  bool indirect = false;       // an argument buffer
+  uint32_t buffer_size = 0;  // references and sized arrays, else 0
+  bool unused = false;       // marked air.arg_unused
+  bool active = true;        // false: its [[function_constant]] predicate is false
+  bool indirect = false;     // an argument buffer
   std::string name, type_name;
-  std::string builtin;         // "air.thread_position_in_grid" and so on
-  std::string predicate;       // name of the function constant that guards it, or empty
+  std::string builtin;    // "air.thread_position_in_grid" and so on
+  std::string predicate;  // name of the function constant that guards it, or empty
 };
 
 struct Constant {
@@ -36,8 +36,9 @@ struct Reflection {
   std::string name;
   std::vector<Argument> arguments;
   std::vector<Constant> constants;
-  uint32_t max_total_threads = 0;         // [[max_total_threads_per_threadgroup]], 0 if absent
-  uint32_t static_threadgroup_bytes = 0;  // sum of the threadgroup globals, each aligned; known after specialise()
+  uint32_t max_total_threads = 0;  // [[max_total_threads_per_threadgroup]], 0 if absent
+  uint32_t static_threadgroup_bytes =
+      0;  // sum of the threadgroup globals, each aligned; known after specialise()
 };
 
 }  // namespace mfa::air

@@ -57,7 +57,8 @@ bool has_sha() {
          __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
 }
 
-// The instructions keep the state as (a,b,e,f) and (c,d,g,h) and take the message four words at a time.
+// The instructions keep the state as (a,b,e,f) and (c,d,g,h) and take the message four words at a
+// time.
 __attribute__((target("sha,sse4.1,ssse3"))) void blocks_sha(State& state, const uint8_t* data,
                                                             size_t count) {
   const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
@@ -69,13 +70,15 @@ __attribute__((target("sha,sse4.1,ssse3"))) void blocks_sha(State& state, const 
     const __m128i abef_before = abef, cdgh_before = cdgh;
     __m128i w[4];
     for (int i = 0; i < 4; ++i)
-      w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data + 16 * i)), swap);
+      w[i] =
+          _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data + 16 * i)), swap);
     for (int i = 0; i < 16; ++i) {
       const __m128i k = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kRound[4 * i]));
       const __m128i sum = _mm_add_epi32(w[0], k);
       cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
       abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
-      __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));
+      __m128i next =
+          _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));
       next = _mm_sha256msg2_epu32(next, w[3]);
       w[0] = w[1], w[1] = w[2], w[2] = w[3], w[3] = next;
     }

@@ -71,7 +71,8 @@ struct FoldPointerChoices : llvm::PassInfoMixin<FoldPointerChoices> {
 };
 
 llvm::SimplifyCFGOptions control_flow() {
-  // Lookup tables would be gathers. Common code is hoisted and sunk so that divergent arms are short.
+  // Lookup tables would be gathers. Common code is hoisted and sunk so that divergent arms are
+  // short.
   return llvm::SimplifyCFGOptions()
       .convertSwitchRangeToICmp(true)
       .convertSwitchToLookupTable(false)
@@ -226,7 +227,8 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   passes.run(module, llvm::GlobalDCEPass());
   passes.run(module, simplification());
 
-  // Elementary functions come last: as calls without side effects they were cheap to move and merge.
+  // Elementary functions come last: as calls without side effects they were cheap to move and
+  // merge.
   passes.forget();
   if (link_builtins(module)) {
     passes.run(module, llvm::AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));

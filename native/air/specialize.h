@@ -2,8 +2,8 @@
 // A function record and constant values in; a canonical LLVM module out.
 #pragma once
 
-#include <cstdint>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -40,8 +40,8 @@ Result<Reflection> reflect(const FunctionRecord& record);
 struct Specialized {
   std::unique_ptr<llvm::Module> module;
   llvm::Function* kernel = nullptr;
-  Reflection reflection;  // `active` filled in from the predicates
-  bool fast_math = false;       // air.compile.fast_math_enable
+  Reflection reflection;   // `active` filled in from the predicates
+  bool fast_math = false;  // air.compile.fast_math_enable
 };
 
 /// Loads the bitcode, binds the constants, folds everything that follows from them and brings the

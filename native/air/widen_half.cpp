@@ -57,7 +57,8 @@ Value* Widener::round(Builder& builder, Value* value, llvm::Type* type) {
   Value* bits = builder.CreateBitCast(value, word);
   Value* high = builder.CreateLShr(bits, 16);
   Value* odd = builder.CreateAnd(high, llvm::ConstantInt::get(word, 1));
-  Value* sum = builder.CreateAdd(builder.CreateAdd(bits, llvm::ConstantInt::get(word, 0x7fff)), odd);
+  Value* sum =
+      builder.CreateAdd(builder.CreateAdd(bits, llvm::ConstantInt::get(word, 0x7fff)), odd);
   Value* quiet = builder.CreateOr(high, llvm::ConstantInt::get(word, 0x40));
   Value* nan = builder.CreateFCmpUNO(value, value);
   Value* out = builder.CreateSelect(nan, quiet, builder.CreateLShr(sum, 16));
@@ -105,7 +106,8 @@ Value* Widener::intrinsic(Builder& builder, llvm::IntrinsicInst& call) {
   for (Value* operand : call.args()) {
     if (narrow(operand->getType())) operand = widen(builder, operand);
     if (exact)
-      operand = builder.CreateFPExt(operand, operand->getType()->getWithNewType(builder.getDoubleTy()));
+      operand =
+          builder.CreateFPExt(operand, operand->getType()->getWithNewType(builder.getDoubleTy()));
     operands.push_back(operand);
   }
   switch (id) {
@@ -131,7 +133,8 @@ Value* Widener::intrinsic(Builder& builder, llvm::IntrinsicInst& call) {
           builder.CreateIntrinsic(llvm::Intrinsic::fma, {operands[0]->getType()}, operands);
       return round(builder, value, type);
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -145,7 +148,8 @@ Value* Widener::replacement(Instruction& instruction) {
     case Instruction::FAdd:
     case Instruction::FSub:
     case Instruction::FMul:
-    case Instruction::FDiv: return arithmetic(builder, instruction);
+    case Instruction::FDiv:
+      return arithmetic(builder, instruction);
     case Instruction::FNeg: {
       llvm::Type* bits = bits_like(type, 16);
       Value* value = builder.CreateBitCast(instruction.getOperand(0), bits);
@@ -177,7 +181,8 @@ Value* Widener::replacement(Instruction& instruction) {
       if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction))
         return intrinsic(builder, *call);
       return nullptr;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

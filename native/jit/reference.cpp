@@ -174,17 +174,15 @@ class Builder {
     record_ = b.CreateAlloca(b.getInt8Ty(), b.getInt32(record_slot_bytes * (max_operands() + 1)));
     record_->setAlignment(llvm::Align(record_slot_bytes));
     llvm::DenseSet<BasicBlock*> joins = joins_to_mark();
+    llvm::DenseMap<BasicBlock*, std::vector<CallInst*>> calls;  // in the order of the code
+    for (auto& [call, operation] : sites_) calls[call->getParent()].push_back(call);
     for (BasicBlock* block : order) {
       if (joins.count(block)) {
         b.SetInsertPoint(block, block->getFirstInsertionPt());
         meet(b, make_site(false, nullptr, SiteOperation{}));
       }
-      for (llvm::Instruction& inst : llvm::make_early_inc_range(*block)) {
-        auto* call = llvm::dyn_cast<CallInst>(&inst);
-        auto site = call ? sites_.find(call) : sites_.end();
-        if (site == sites_.end()) continue;
-        if (auto done = replace_by_site(*call, site->second); !done) return done;
-      }
+      for (CallInst* call : calls[block])
+        if (auto done = replace_by_site(*call, sites_[call]); !done) return done;
       if (latches.count(block)) {
         b.SetInsertPoint(block->getTerminator());
         meet(b, make_site(false, nullptr, SiteOperation{}));

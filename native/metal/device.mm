@@ -28,8 +28,8 @@ static const NSUInteger default_queue_capacity = 64;
 
 @implementation MFADevice
 
-+ (MFADevice *)deviceWithPath:(mfa::jit::Path)path {
-  static MFADevice *const devices[] = {
++ (MFADevice*)deviceWithPath:(mfa::jit::Path)path {
+  static MFADevice* const devices[] = {
       [[MFADevice alloc] initWithPath:mfa::jit::Path::vector],
       [[MFADevice alloc] initWithPath:mfa::jit::Path::reference],
   };
@@ -51,7 +51,7 @@ static const NSUInteger default_queue_capacity = 64;
   return _path;
 }
 
-- (NSString *)mfaDeviceName {
+- (NSString*)mfaDeviceName {
   return _path == mfa::jit::Path::reference ? @"reference" : @"cpu";
 }
 
@@ -59,7 +59,7 @@ static const NSUInteger default_queue_capacity = 64;
   return mfa::exec::workers();
 }
 
-- (NSString *)name {
+- (NSString*)name {
   return _name;
 }
 
@@ -154,7 +154,7 @@ static bool storable(MTLResourceOptions options) {
   return [[MFABuffer alloc] initWithMemory:std::move(memory) options:options device:self];
 }
 
-- (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
+- (id<MTLBuffer>)newBufferWithBytes:(const void*)pointer
                              length:(NSUInteger)length
                             options:(MTLResourceOptions)options {
   id<MTLBuffer> buffer = pointer ? [self newBufferWithLength:length options:options] : nil;
@@ -162,17 +162,17 @@ static bool storable(MTLResourceOptions options) {
   return buffer;
 }
 
-- (id<MTLBuffer>)newBufferWithBytesNoCopy:(void *)pointer
+- (id<MTLBuffer>)newBufferWithBytesNoCopy:(void*)pointer
                                    length:(NSUInteger)length
                                   options:(MTLResourceOptions)options
-                              deallocator:(void (^)(void *pointer, NSUInteger length))deallocator {
+                              deallocator:(void (^)(void* pointer, NSUInteger length))deallocator {
   if (!pointer || length == 0 || !storable(options)) return nil;
   if (reinterpret_cast<uintptr_t>(pointer) % no_copy_alignment) return nil;
   Memory::Deallocator free;
   if (deallocator) {
     auto held = MFAHoldBlock(deallocator);
-    free = [held](void *bytes, size_t size) {
-      MFAGuard([&] { reinterpret_cast<void (^)(void *, NSUInteger)>(held.get())(bytes, size); });
+    free = [held](void* bytes, size_t size) {
+      MFAGuard([&] { reinterpret_cast<void (^)(void*, NSUInteger)>(held.get())(bytes, size); });
     };
   }
   return [[MFABuffer alloc] initWithMemory:Memory::wrap(pointer, length, std::move(free))
@@ -197,11 +197,11 @@ static bool storable(MTLResourceOptions options) {
   return nil;
 }
 
-- (id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError **)error {
+- (id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError**)error {
   __block std::vector<uint8_t> bytes;
   if (data) {
-    dispatch_data_apply(data, ^bool(dispatch_data_t, size_t, const void *part, size_t size) {
-      const auto *first = static_cast<const uint8_t *>(part);
+    dispatch_data_apply(data, ^bool(dispatch_data_t, size_t, const void* part, size_t size) {
+      const auto* first = static_cast<const uint8_t*>(part);
       bytes.insert(bytes.end(), first, first + size);
       return true;
     });
@@ -209,7 +209,7 @@ static bool storable(MTLResourceOptions options) {
   return [MFALibrary newLibraryWithBytes:std::move(bytes) device:self error:error];
 }
 
-- (id<MTLLibrary>)newLibraryWithFile:(NSString *)path error:(NSError **)error {
+- (id<MTLLibrary>)newLibraryWithFile:(NSString*)path error:(NSError**)error {
   auto bytes = mfa::metal::read_file(MFAText(path));
   if (!bytes) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFileNotFound, bytes.error()));
@@ -217,7 +217,7 @@ static bool storable(MTLResourceOptions options) {
   return [MFALibrary newLibraryWithBytes:std::move(*bytes) device:self error:error];
 }
 
-- (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error {
+- (id<MTLLibrary>)newLibraryWithURL:(NSURL*)url error:(NSError**)error {
   if (![url isFileURL]) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFileNotFound,
                                               MFAText([url absoluteString]) + ": not a file URL"));
@@ -225,24 +225,25 @@ static bool storable(MTLResourceOptions options) {
   return [self newLibraryWithFile:[url path] error:error];
 }
 
-static mfa::metal::SourceOptions source_options(MTLCompileOptions *options) {
+static mfa::metal::SourceOptions source_options(MTLCompileOptions* options) {
   mfa::metal::SourceOptions result;
   if (!options) return result;
   result.fast_math = [options mathMode] == MTLMathModeFast;
-  const auto version = static_cast<unsigned>([options languageVersion]);
-  result.standard =
-      "metal" + std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
-  NSDictionary *macros = [options preprocessorMacros];
-  for (NSString *name in macros) {
+  // Older versions are compiled as 2.3, the oldest that the compiler knows.
+  const auto version = std::max(MTLLanguageVersion2_3, [options languageVersion]);
+  result.standard = version < MTLLanguageVersion3_0 ? "macos-metal" : "metal";
+  result.standard += std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
+  NSDictionary* macros = [options preprocessorMacros];
+  for (NSString* name in macros) {
     const std::string value = MFAText([[macros objectForKey:name] description]);
     result.macros.push_back(MFAText(name) + "=" + value);
   }
   return result;
 }
 
-- (id<MTLLibrary>)newLibraryWithSource:(NSString *)source
-                               options:(MTLCompileOptions *)options
-                                 error:(NSError **)error {
+- (id<MTLLibrary>)newLibraryWithSource:(NSString*)source
+                               options:(MTLCompileOptions*)options
+                                 error:(NSError**)error {
   auto compiled = mfa::metal::compile_source(MFAText(source), source_options(options));
   if (!compiled) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorInternal, compiled.error()));
@@ -254,16 +255,16 @@ static mfa::metal::SourceOptions source_options(MTLCompileOptions *options) {
   return [MFALibrary newLibraryWithBytes:std::move(compiled->metallib) device:self error:error];
 }
 
-- (void)newLibraryWithSource:(NSString *)source
-                     options:(MTLCompileOptions *)options
+- (void)newLibraryWithSource:(NSString*)source
+                     options:(MTLCompileOptions*)options
            completionHandler:(MTLNewLibraryCompletionHandler)completionHandler {
   auto text = MFAHold([[source copy] autorelease]), wanted = MFAHold([[options copy] autorelease]);
   auto handler = MFAHoldBlock(completionHandler);
   mfa::metal::run_in_background([self, text, wanted, handler] {
     MFAGuard([&] {
-      NSError *error = nil;
-      id library = [self newLibraryWithSource:static_cast<NSString *>(text.get())
-                                      options:static_cast<MTLCompileOptions *>(wanted.get())
+      NSError* error = nil;
+      id library = [self newLibraryWithSource:static_cast<NSString*>(text.get())
+                                      options:static_cast<MTLCompileOptions*>(wanted.get())
                                         error:&error];
       [library autorelease];
       reinterpret_cast<MTLNewLibraryCompletionHandler>(handler.get())(library, error);
@@ -271,14 +272,14 @@ static mfa::metal::SourceOptions source_options(MTLCompileOptions *options) {
   });
 }
 
-static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
-  MTLComputePipelineDescriptor *descriptor = [[MTLComputePipelineDescriptor alloc] init];
+static MTLComputePipelineDescriptor* descriptor_for(id<MTLFunction> function) {
+  MTLComputePipelineDescriptor* descriptor = [[MTLComputePipelineDescriptor alloc] init];
   [descriptor setComputeFunction:function];
   return [descriptor autorelease];
 }
 
 - (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function
-                                                             error:(NSError **)error {
+                                                             error:(NSError**)error {
   return [self newComputePipelineStateWithFunction:function
                                            options:MTLPipelineOptionNone
                                         reflection:NULL
@@ -288,8 +289,8 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
 - (id<MTLComputePipelineState>)
     newComputePipelineStateWithFunction:(id<MTLFunction>)function
                                 options:(MTLPipelineOption)options
-                             reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
-                                  error:(NSError **)error {
+                             reflection:(MTLAutoreleasedComputePipelineReflection*)reflection
+                                  error:(NSError**)error {
   return [self newComputePipelineStateWithDescriptor:descriptor_for(function)
                                              options:options
                                           reflection:reflection
@@ -297,12 +298,12 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
 }
 
 - (id<MTLComputePipelineState>)
-    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
                                   options:(MTLPipelineOption)options
-                               reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
-                                    error:(NSError **)error {
+                               reflection:(MTLAutoreleasedComputePipelineReflection*)reflection
+                                    error:(NSError**)error {
   (void)options;  // reflection costs nothing
-  MFAPipelineState *state = [MFAPipelineState newStateWithDescriptor:descriptor
+  MFAPipelineState* state = [MFAPipelineState newStateWithDescriptor:descriptor
                                                               device:self
                                                                error:error];
   if (reflection) *reflection = [state reflection];
@@ -314,7 +315,7 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
   [self newComputePipelineStateWithFunction:function
                                     options:MTLPipelineOptionNone
                           completionHandler:^(id<MTLComputePipelineState> state,
-                                              MTLComputePipelineReflection *, NSError *error) {
+                                              MTLComputePipelineReflection*, NSError* error) {
                             handler(state, error);
                           }];
 }
@@ -328,7 +329,7 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
                             completionHandler:handler];
 }
 
-- (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+- (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
                                       options:(MTLPipelineOption)options
                             completionHandler:
                                 (MTLNewComputePipelineStateWithReflectionCompletionHandler)handler {
@@ -336,10 +337,10 @@ static MTLComputePipelineDescriptor *descriptor_for(id<MTLFunction> function) {
   auto block = MFAHoldBlock(handler);
   mfa::metal::run_in_background([self, wanted, options, block] {
     MFAGuard([&] {
-      NSError *error = nil;
-      MTLComputePipelineReflection *reflection = nil;
+      NSError* error = nil;
+      MTLComputePipelineReflection* reflection = nil;
       id state =
-          [self newComputePipelineStateWithDescriptor:static_cast<MTLComputePipelineDescriptor *>(
+          [self newComputePipelineStateWithDescriptor:static_cast<MTLComputePipelineDescriptor*>(
                                                           wanted.get())
                                               options:options
                                            reflection:&reflection
@@ -369,7 +370,7 @@ id<MTLDevice> MTLCreateSystemDefaultDevice(void) {
   return [[MFADevice deviceWithPath:mfa::jit::Path::vector] retain];
 }
 
-NSArray<id<MTLDevice>> *MTLCopyAllDevices(void) {
+NSArray<id<MTLDevice>>* MTLCopyAllDevices(void) {
   return
       [[NSArray alloc] initWithObjects:[MFADevice deviceWithPath:mfa::jit::Path::vector],
                                        [MFADevice deviceWithPath:mfa::jit::Path::reference], nil];

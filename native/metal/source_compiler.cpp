@@ -73,20 +73,25 @@ class Stream {
   int file_ = -1;
 };
 
-/// MFA_METALC, else the program beside the library this code is in.
+bool runnable(const std::string& path) { return access(path.c_str(), X_OK) == 0; }
+
+/// The folder of the library or program this code is in, with the slash.
+std::string own_folder() {
+  Dl_info info{};
+  if (!dladdr(reinterpret_cast<const void*>(&compile_source), &info) || !info.dli_fname) return "";
+  const std::string path = info.dli_fname;
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+/// MFA_METALC, else the program beside the library this code is in, else the installed one.
 Result<std::string> compiler_path() {
-  std::string path;
+  std::string path = own_folder() + "mfa-metalc";
   if (const char* chosen = getenv("MFA_METALC"); chosen && *chosen) {
     path = chosen;
-  } else {
-    Dl_info info{};
-    if (dladdr(reinterpret_cast<const void*>(&compile_source), &info) && info.dli_fname) {
-      path = info.dli_fname;
-    }
-    const size_t slash = path.rfind('/');
-    path = (slash == std::string::npos ? std::string() : path.substr(0, slash + 1)) + "mfa-metalc";
+  } else if (!runnable(path) && runnable(MFA_LIBEXEC "/mfa-metalc")) {
+    path = MFA_LIBEXEC "/mfa-metalc";
   }
-  if (access(path.c_str(), X_OK) == 0) return path;
+  if (runnable(path)) return path;
   return Error{"the Metal compiler is not installed: " + path + ": " + strerror(errno) +
                " (the environment variable MFA_METALC names another one)"};
 }

@@ -4,7 +4,7 @@
 import pathlib
 import sys
 
-from swizzle import swizzles
+from vectors import text
 
 
 def literal(data: bytes) -> str:
@@ -15,7 +15,7 @@ def literal(data: bytes) -> str:
 def main() -> None:
     out, *headers = sys.argv[1:]
     files = {pathlib.Path(header).name: pathlib.Path(header).read_bytes() for header in headers}
-    files["__swizzle"] = swizzles().encode()
+    files["__vec"] = text().encode()
     entries = []
     arrays = []
     for number, (name, data) in enumerate(sorted(files.items())):

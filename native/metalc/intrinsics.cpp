@@ -3,6 +3,7 @@
 #include "metalc/intrinsics.h"
 
 #include "clang/AST/DeclCXX.h"
+#include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/Module.h"
 #include "metalc/attributes.h"
 #include "metalc/target.h"
@@ -61,6 +62,27 @@ std::string expand(llvm::StringRef pattern, const clang::FunctionDecl* function,
   return name;
 }
 
+// clang marks every function convergent and its parameters with what fast math promises. Only what
+// the library says is kept.
+void set_attributes(llvm::Function& function, const clang::FunctionDecl* declared) {
+  llvm::LLVMContext& context = function.getContext();
+  llvm::AttrBuilder builder(context);
+  builder.addAttribute(llvm::Attribute::NoUnwind);
+  builder.addAttribute(llvm::Attribute::MustProgress);
+  builder.addAttribute(llvm::Attribute::WillReturn);
+  if (declared->hasAttr<clang::ConvergentAttr>()) builder.addAttribute(llvm::Attribute::Convergent);
+  if (declared->hasAttr<clang::ConstAttr>()) {
+    builder.addAttribute(llvm::Attribute::NoFree);
+    builder.addAttribute(llvm::Attribute::NoSync);
+    builder.addMemoryAttr(llvm::MemoryEffects::none());
+  }
+  llvm::AttributeList list =
+      llvm::AttributeList::get(context, llvm::AttributeList::FunctionIndex, builder);
+  function.setAttributes(list);
+  for (llvm::User* user : function.users())
+    if (auto* call = llvm::dyn_cast<llvm::CallBase>(user)) call->setAttributes(llvm::AttributeList());
+}
+
 }  // namespace
 
 void name_intrinsics(const clang::ASTContext& context, clang::CodeGenerator& codegen,
@@ -71,6 +93,7 @@ void name_intrinsics(const clang::ASTContext& context, clang::CodeGenerator& cod
     const auto* declared = llvm::dyn_cast_or_null<clang::FunctionDecl>(decl);
     auto attribute = declared ? find_attribute(declared, "air") : std::nullopt;
     if (!attribute) continue;
+    set_attributes(function, declared);
     std::string name = expand(attribute->string(), declared, context);
     if (llvm::Function* other = module.getFunction(name); other != nullptr) {
       // Two types with one representation, `const` pointers for instance.

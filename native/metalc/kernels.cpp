@@ -81,8 +81,10 @@ class Collector {
     result.index = static_cast<uint32_t>(*index);
     std::unique_ptr<clang::ItaniumMangleContext> mangler(
         clang::ItaniumMangleContext::create(context_, context_.getDiagnostics()));
-    llvm::raw_string_ostream out(result.code);
+    std::string code;
+    llvm::raw_string_ostream out(code);
     mangler->mangleCanonicalTypeName(element.getUnqualifiedType(), out);
+    result.code = llvm::StringRef(code).ltrim("_ZTS").str();
     unit_.constants.push_back(std::move(result));
   }
 

@@ -46,6 +46,7 @@ class AirTarget final : public clang::TargetInfo {
     LongDoubleFormat = &llvm::APFloat::IEEEdouble();
     HasLegalHalfType = HasFloat16 = HasBFloat16 = HasFullBFloat16 = true;
     BFloat16Width = BFloat16Align = 16;
+    BFloat16Format = &llvm::APFloat::BFloat();
     MaxVectorAlign = 1024;
     AddrSpaceMap = &kAddressSpaces;
     UseAddrSpaceMapMangling = false;

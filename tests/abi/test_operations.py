@@ -15,7 +15,7 @@ def small(rng, shape, dtype):
     return (rng.integers(-8, 9, shape) / 4).astype(dtype)
 
 
-def gemm(abi, device, kind, a, b, c, bias=None, commands=None, **fields):
+def gemm(abi, device, kind, a, b, c, added=None, commands=None, **fields):
     desc = abi.struct("mfa_gemm_desc", **fields)
     operands = abi.struct(
         "mfa_gemm_operands",
@@ -23,8 +23,8 @@ def gemm(abi, device, kind, a, b, c, bias=None, commands=None, **fields):
         b={"buffer": device.wrap(b, read_only=True)},
         c={"buffer": device.wrap(c)},
     )
-    if bias is not None:
-        operands.bias.buffer = device.wrap(bias, read_only=True)
+    if added is not None:
+        operands.bias.buffer = device.wrap(added, read_only=True)
     run = getattr(abi.lib, f"mfa_{kind}gemm")
     abi.check(run(commands or abi.null, desc, operands))
 
@@ -57,7 +57,7 @@ def test_gemm(abi, device, kind, trans_a, trans_b):
         alpha=0.5,
         has_alpha=True,
         beta=2.0,
-        **{"bias": abi.lib.MFA_BIAS_PER_ROW},
+        bias=abi.lib.MFA_BIAS_PER_ROW,
     )
     # The arithmetic is exact, so what is left is one rounding to the storage type.
     assert np.all(np.abs(c.astype(np.float64) - expected) <= ROUND[kind] * np.abs(expected))

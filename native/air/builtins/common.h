@@ -42,9 +42,10 @@ INLINE float scale(float x, int32_t n) {
 }
 
 /// c[0] + c[1] x + ... + c[n-1] x^(n-1)
-#define POLYNOMIAL(x, ...) \
-  polynomial((x), (const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}) / sizeof(float))
-INLINE float polynomial(float x, const float *c, int n) {
+#define POLYNOMIAL(x, ...)                      \
+  polynomial((x), (const float[]){__VA_ARGS__}, \
+             sizeof((const float[]){__VA_ARGS__}) / sizeof(float))
+INLINE float polynomial(float x, const float* c, int n) {
   float sum = c[n - 1];
 #pragma clang loop unroll(full)
   for (int i = n - 2; i >= 0; --i) sum = fma1(sum, x, c[i]);

@@ -3,7 +3,7 @@
 #include "common.h"
 
 /// The nearest integer to x, as a float and as an integer, for |x| < 2^22.
-INLINE float nearest(float x, int32_t *n) {
+INLINE float nearest(float x, int32_t* n) {
   const float shifted = x + MAGIC;
   *n = bits(shifted) - bits(MAGIC);
   return shifted - MAGIC;
@@ -23,7 +23,8 @@ INLINE float exp_scaled(float x, int32_t shift) {
   // ln 2 in two parts: the first has so few bits that m times it is exact.
   float r = fma1(m, -0x1.62e4p-1f, x);
   r = fma1(m, -0x1.7f7d1cp-20f, r);
-  const float p = POLYNOMIAL(r, 0x1p-1f, 0x1.5554dep-3f, 0x1.5555bap-5f, 0x1.120b1cp-7f, 0x1.6c69eap-10f);
+  const float p =
+      POLYNOMIAL(r, 0x1p-1f, 0x1.5554dep-3f, 0x1.5555bap-5f, 0x1.120b1cp-7f, 0x1.6c69eap-10f);
   return scale(fma1(r * r, p, r) + 1.0f, n - shift);
 }
 
@@ -54,8 +55,8 @@ float mfa_air_fast_exp2(float x) {
   x = limit(x, -127.0f, 128.0f);
   const float shifted = x + MAGIC;
   const float f = x - (shifted - MAGIC);
-  const float p = POLYNOMIAL(f, 1.0f, 0x1.62e42ap-1f, 0x1.ebf9bcp-3f, 0x1.c6b752p-5f, 0x1.3cea88p-7f,
-                             0x1.5bba0ep-10f);
+  const float p = POLYNOMIAL(f, 1.0f, 0x1.62e42ap-1f, 0x1.ebf9bcp-3f, 0x1.c6b752p-5f,
+                             0x1.3cea88p-7f, 0x1.5bba0ep-10f);
   return real(bits(p) + (int32_t)((uint32_t)bits(shifted) << 23));
 }
 

@@ -4,7 +4,8 @@
 
 /// (asin x - x) / x for |x| <= 1/2, given t = x^2.
 INLINE float asin_tail(float t) {
-  return t * POLYNOMIAL(t, 0x1.5555c8p-3f, 0x1.3301e4p-4f, 0x1.747e4ap-5f, 0x1.8c2848p-6f, 0x1.596d1cp-5f);
+  return t * POLYNOMIAL(t, 0x1.5555c8p-3f, 0x1.3301e4p-4f, 0x1.747e4ap-5f, 0x1.8c2848p-6f,
+                        0x1.596d1cp-5f);
 }
 
 // Beyond 1/2: asin x = pi/2 - 2 asin sqrt((1 - x) / 2), and acos x = 2 asin sqrt((1 - x) / 2).

@@ -5,14 +5,14 @@
 #define SQRT_HALF_BITS 0x3f3504f3
 
 /// x = (1 + f) * 2^e with 1 + f between sqrt(1/2) and sqrt(2); for normal positive x.
-INLINE float split(float x, float *e) {
+INLINE float split(float x, float* e) {
   const int32_t n = (bits(x) - SQRT_HALF_BITS) >> 23;
   *e = (float)n;
   return real(bits(x) - (int32_t)((uint32_t)n << 23)) - 1.0f;
 }
 
 /// As split, for subnormal x too.
-INLINE float split_any(float x, float *e) {
+INLINE float split_any(float x, float* e) {
   const int small = x < 0x1p-126f;
   const float f = split(small ? x * 0x1p+25f : x, e);
   *e -= small ? 25.0f : 0.0f;
@@ -29,8 +29,9 @@ INLINE float log_edges(float x, float result) {
 /// log(1 + f) - f
 INLINE float log_tail(float f) {
   return f * f *
-         POLYNOMIAL(f, -0x1.fffff8p-2f, 0x1.55555p-2f, -0x1.000428p-2f, 0x1.99a402p-3f, -0x1.54274ap-3f,
-                    0x1.22709cp-3f, -0x1.0f375cp-3f, 0x1.084ep-3f, -0x1.383d96p-4f);
+         POLYNOMIAL(f, -0x1.fffff8p-2f, 0x1.55555p-2f, -0x1.000428p-2f, 0x1.99a402p-3f,
+                    -0x1.54274ap-3f, 0x1.22709cp-3f, -0x1.0f375cp-3f, 0x1.084ep-3f,
+                    -0x1.383d96p-4f);
 }
 
 /// e ln 2 + log(1 + f) + c
@@ -46,8 +47,9 @@ float mfa_air_log(float x) {
 }
 
 INLINE float log2_mantissa(float f) {
-  return POLYNOMIAL(f, 0x1.715476p+0f, -0x1.71547p-1f, 0x1.ec7096p-2f, -0x1.715a76p-2f, 0x1.277e36p-2f,
-                    -0x1.eabc86p-3f, 0x1.a305bap-3f, -0x1.874c06p-3f, 0x1.7d48dep-3f, -0x1.c258e4p-4f);
+  return POLYNOMIAL(f, 0x1.715476p+0f, -0x1.71547p-1f, 0x1.ec7096p-2f, -0x1.715a76p-2f,
+                    0x1.277e36p-2f, -0x1.eabc86p-3f, 0x1.a305bap-3f, -0x1.874c06p-3f,
+                    0x1.7d48dep-3f, -0x1.c258e4p-4f);
 }
 
 float mfa_air_log2(float x) {
@@ -67,7 +69,8 @@ float mfa_air_log10(float x) {
   return log_edges(x, fma1(e, 0x1.344p-2f, high));
 }
 
-/// Subnormal arguments count as 2^-126 or so; everything else as the precise forms, with less accuracy.
+/// Subnormal arguments count as 2^-126 or so; everything else as the precise forms, with less
+/// accuracy.
 INLINE float fast_log2_any(float x) {
   float e;
   const float f = split(x, &e);

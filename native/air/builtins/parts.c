@@ -26,7 +26,14 @@ float mfa_air_frexp(float x) {
   const float mantissa = real((bits(y) & (int32_t)0x807fffff) | 0x3f000000);
   return x == 0.0f || !(absolute(x) < INF) ? x : mantissa;
 }
-int32_t mfa_air_frexp_exponent(float x) { return x == 0.0f || !(absolute(x) < INF) ? 0 : exponent(x); }
+int32_t mfa_air_frexp_exponent(float x) {
+  return x == 0.0f || !(absolute(x) < INF) ? 0 : exponent(x);
+}
+
+int32_t mfa_air_ilogb(float x) {
+  const int32_t result = absolute(x) < INF ? exponent(x) - 1 : (x == x ? INT32_MAX : INT32_MIN);
+  return x == 0.0f ? INT32_MIN : result;
+}
 
 float mfa_air_nextafter(float x, float y) {
   const int32_t i = bits(x);

@@ -13,10 +13,11 @@ INLINE float power_of_magnitude(float x, float y) {
   float e;
   const float f = split_any(absolute(x), &e);
   const double s = (double)f / (2.0 + (double)f);
-  const double log2_x = __builtin_fma(
-      s, poly64(s * s, 0x1.71547652bedf1p+1, 0x1.ec709d12d0a7cp-1, 0x1.27777fe7b2eedp-1,
-                0x1.a58d89266df35p-2, 0x1.5ce84e04b8ccap-2),
-      (double)e);
+  const double log2_x =
+      __builtin_fma(s,
+                    poly64(s * s, 0x1.71547652bedf1p+1, 0x1.ec709d12d0a7cp-1, 0x1.27777fe7b2eedp-1,
+                           0x1.a58d89266df35p-2, 0x1.5ce84e04b8ccap-2),
+                    (double)e);
   double t = (double)y * log2_x;
   t = t < -200.0 ? -200.0 : t;
   t = t > 200.0 ? 200.0 : t;

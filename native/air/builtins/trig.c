@@ -13,7 +13,7 @@ INLINE float cos_reduced(float r) {
 }
 
 /// x - n pi/2 for |x| < 2^16, where n times each part of pi/2 is exact enough.
-INLINE float reduce_small(float x, int32_t *n) {
+INLINE float reduce_small(float x, int32_t* n) {
   const float shifted = fma1(x, 0x1.45f306p-1f, MAGIC);
   const float m = shifted - MAGIC;
   *n = bits(shifted);
@@ -33,7 +33,7 @@ INLINE uint32_t funnel(uint32_t high, uint32_t low, uint32_t shift) {
 
 /// As reduce_small for 2^16 <= |x| < 2^128: multiplies the mantissa by the 96 bits of 2/pi that can
 /// matter modulo 4 (Payne and Hanek).
-INLINE float reduce_large(float x, int32_t *n) {
+INLINE float reduce_large(float x, int32_t* n) {
   const uint32_t a = (uint32_t)bits(x) & 0x7fffffff;
   const uint32_t start = ((a >> 23) - 128) & 127;  // x < 2^(start + 2)
   const uint32_t i = start >> 5, shift = start & 31;
@@ -52,7 +52,7 @@ INLINE float reduce_large(float x, int32_t *n) {
   return negative ? -f : f;
 }
 
-INLINE float reduce(float x, int32_t *n) {
+INLINE float reduce(float x, int32_t* n) {
   int32_t small_n, large_n;
   const float small = reduce_small(x, &small_n), large = reduce_large(x, &large_n);
   const int is_small = absolute(x) < 0x1p+16f;
@@ -105,7 +105,7 @@ float mfa_air_fast_tan(float x) {
 }
 
 /// x - n/2 for the nearest n, exact; from 2^23 on every x is a whole number of half turns.
-INLINE float reduce_pi(float x, int32_t *n) {
+INLINE float reduce_pi(float x, int32_t* n) {
   const float a = absolute(x);
   // Subtracting whole turns keeps n in range: floor(a/2) by the magic number, exact below 2^23.
   const float turns = (a * 0.5f + 0x1p+23f) - 0x1p+23f;
@@ -125,7 +125,8 @@ INLINE float sinpi_reduced(float r) {
 }
 INLINE float cospi_reduced(float r) {
   const float t = r * r;
-  return fma1(t, POLYNOMIAL(t, -0x1.3bd3ccp+2f, 0x1.03c1dep+2f, -0x1.55c5ep+0f, 0x1.d9d57cp-3f), 1.0f);
+  return fma1(t, POLYNOMIAL(t, -0x1.3bd3ccp+2f, 0x1.03c1dep+2f, -0x1.55c5ep+0f, 0x1.d9d57cp-3f),
+              1.0f);
 }
 
 float mfa_air_sinpi(float x) {

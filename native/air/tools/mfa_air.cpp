@@ -117,7 +117,8 @@ int check_all(const Metallib& library, size_t step, llvm::TargetMachine& target)
     llvm::LLVMContext context;
     const auto start = std::chrono::steady_clock::now();
     auto specialized = specialize(record, values, context, target);
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double, std::milli> spent =
+        std::chrono::steady_clock::now() - start;
     ++done;
     if (!specialized) {
       ++refused;

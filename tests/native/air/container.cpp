@@ -34,7 +34,8 @@ void digest_is_sha256() {
     for (uint8_t byte : digest) std::snprintf(pair, sizeof pair, "%02x", byte), text += pair;
     return text;
   };
-  CHECK(hex(sha256(nullptr, 0)) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(hex(sha256(nullptr, 0)) ==
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   const std::string abc = "abc";
   CHECK(hex(sha256(reinterpret_cast<const uint8_t*>(abc.data()), 3)) ==
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -74,7 +75,9 @@ void written_library_is_read_back() {
   // Already wrapped bitcode is kept as it is, so a library survives a round trip unchanged.
   std::vector<FunctionDescription> again;
   for (const FunctionRecord& record : (*library)->functions())
-    again.push_back({record.name, record.type, record.constants,
+    again.push_back({record.name,
+                     record.type,
+                     record.constants,
                      {record.bitcode.begin(), record.bitcode.end()}});
   CHECK(write(again) == bytes);
 }

@@ -20,7 +20,8 @@ float from_half(uint16_t bits) {
   std::memcpy(&x, &bits, sizeof x);
   return float(x);
 }
-/// The nearest value with `mantissa` bits after the point and the smallest exponent `low`, ties to even.
+/// The nearest value with `mantissa` bits after the point and the smallest exponent `low`, ties to
+/// even.
 double rounded(double x, int mantissa, int low, double largest) {
   if (x == 0 || !std::isfinite(x)) return x;
   const int exponent = std::max(std::ilogb(x), low);
@@ -40,13 +41,13 @@ const Format kBfloat = {"bfloat", "bf16", from_bfloat, 7, -126, 0x1.fep127};
 
 Kernel kernel_of(const std::string& declaration, const std::string& result, const std::string& type,
                  const std::string& expression) {
-  Kernel kernel = compile(declaration + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" +
-                          "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
-                          "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" +
-                          "  %a = load " + type + ", ptr addrspace(1) %in\n" +
-                          "  %b = load " + type + ", ptr addrspace(1) %p\n" +
-                          "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression +
-                          "  store " + result + " %r, ptr addrspace(1) %out\n" + R"(  ret void
+  Kernel kernel =
+      compile(declaration + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" +
+              "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
+              "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" + "  %a = load " + type +
+              ", ptr addrspace(1) %in\n" + "  %b = load " + type + ", ptr addrspace(1) %p\n" +
+              "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression + "  store " + result +
+              " %r, ptr addrspace(1) %out\n" + R"(  ret void
 }
 !air.kernel = !{!0}
 !0 = !{ptr @k, !1, !2}
@@ -55,7 +56,8 @@ Kernel kernel_of(const std::string& declaration, const std::string& result, cons
 !3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
 !4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
 )");
-  if (!kernel.error.empty()) std::fprintf(stderr, "%s: %s\n", expression.c_str(), kernel.error.c_str());
+  if (!kernel.error.empty())
+    std::fprintf(stderr, "%s: %s\n", expression.c_str(), kernel.error.c_str());
   CHECK(kernel.address != nullptr);
   return kernel;
 }
@@ -66,7 +68,8 @@ uint16_t random_half() {
   return uint16_t(random_state >> 40);
 }
 
-void check_operation(const Format& format, const std::string& declaration, const std::string& expression,
+void check_operation(const Format& format, const std::string& declaration,
+                     const std::string& expression,
                      const std::function<double(double, double, double)>& reference) {
   const Kernel kernel = kernel_of(declaration, format.type, format.type, expression);
   if (!kernel.address) return;
@@ -81,8 +84,8 @@ void check_operation(const Format& format, const std::string& declaration, const
     // A CPU's own bfloat rounding takes subnormals for 0.
     if (std::fabs(want) < 0x1p-125 || std::isnan(want)) continue;
     if (got == want) continue;
-    std::fprintf(stderr, "%s %s of %a %a %a = %a, expected %a\n", format.type, expression.c_str(), a, b, c, got,
-                 want);
+    std::fprintf(stderr, "%s %s of %a %a %a = %a, expected %a\n", format.type, expression.c_str(),
+                 a, b, c, got, want);
     CHECK(!"result");
     return;
   }
@@ -127,9 +130,49 @@ void operations(const Format& format) {
                   });
 }
 
+/// Integers of all magnitudes -> the 16-bit format, rounded once.
+void conversions(const Format& format) {
+  for (const char* kind : {"s.i64", "u.i64", "s.i32", "u.i32", "u.i8"}) {
+    const std::string type = std::string(kind).substr(2);
+    const std::string name = std::string("air.convert.f.") + format.suffix + "." + kind;
+    const Kernel kernel = kernel_of(
+        "declare " + std::string(format.type) + " @" + name + "(" + type + ")\n", format.type, type,
+        "  %r = call " + std::string(format.type) + " @" + name + "(" + type + " %a)\n");
+    if (!kernel.address) return;
+    const auto call = reinterpret_cast<void (*)(uint16_t*, const uint64_t*)>(kernel.address);
+    for (int i = 0; i < 100000; ++i) {
+      uint64_t bits = 0;
+      for (int part = 0; part < 4; ++part) bits = bits << 16 | random_half();
+      bits >>= random_half() & 63;
+      // Close to the middle between two results, where a second rounding would show.
+      if (i % 2) bits = (bits & ~uint64_t(0xffff)) | (i & 0xff ? 1 : 0x8000);
+      const uint64_t in[2] = {bits, 0};
+      const long double exact = kind[0] == 's'
+                                    ? (type == "i64" ? (long double)int64_t(bits) : int32_t(bits))
+                                    : (type == "i64"   ? (long double)bits
+                                       : type == "i32" ? uint32_t(bits)
+                                                       : uint8_t(bits));
+      uint16_t out = 0;
+      call(&out, in);
+      // As in rounded(), in long double: a double cannot hold every i64.
+      const int exponent = exact == 0 ? 0 : std::ilogb(exact);
+      const long double unit = std::ldexp(1.0L, exponent - format.mantissa);
+      long double want = std::nearbyint(exact / unit) * unit;
+      if (std::fabs(want) > format.largest) want = std::copysign(INFINITY, exact);
+      if (format.widen(out) == want) continue;
+      std::fprintf(stderr, "%s(%llx) = %a, expected %La\n", name.c_str(), (unsigned long long)bits,
+                   double(format.widen(out)), want);
+      CHECK(!"result");
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  conversions(kHalf);
+  conversions(kBfloat);
   operations(kHalf);
   operations(kBfloat);
   // The sum of a half product and a half is exact in double wherever its rounding matters.

@@ -52,8 +52,7 @@ Kernel compile(const std::string& body, const mfa::air::ConstantValues& values) 
   kernel.library = library_of(body);
   const auto machine = host_machine();
   auto context = std::make_unique<llvm::LLVMContext>();
-  auto specialized =
-      mfa::air::specialize(*kernel.library->find("k"), values, *context, *machine);
+  auto specialized = mfa::air::specialize(*kernel.library->find("k"), values, *context, *machine);
   if (!specialized) {
     kernel.error = specialized.error();
     return kernel;

@@ -25,16 +25,21 @@ T as(Word bits) {
 }
 
 size_t size_of(const std::string& type) {
-  return type == "i64" ? 8 : type == "i32" || type == "float" ? 4 : type == "i8" || type == "i1" ? 1 : 2;
+  return type == "i64"                      ? 8
+         : type == "i32" || type == "float" ? 4
+         : type == "i8" || type == "i1"     ? 1
+                                            : 2;
 }
 
 /// A kernel that loads the arguments from `in`, calls the function and stores its result.
-Kernel kernel_of(const std::string& name, const std::string& result, const std::vector<std::string>& types) {
+Kernel kernel_of(const std::string& name, const std::string& result,
+                 const std::vector<std::string>& types) {
   std::string parameters, body, arguments;
   for (size_t i = 0; i < types.size(); ++i) {
     const std::string n = std::to_string(i), type = types[i];
     const std::string memory = type == "i1" ? "i8" : type;
-    body += "  %p" + n + " = getelementptr i8, ptr addrspace(1) %in, i64 " + std::to_string(8 * i) + "\n";
+    body += "  %p" + n + " = getelementptr i8, ptr addrspace(1) %in, i64 " + std::to_string(8 * i) +
+            "\n";
     body += "  %m" + n + " = load " + memory + ", ptr addrspace(1) %p" + n + "\n";
     body += type == "i1" ? "  %a" + n + " = trunc i8 %m" + n + " to i1\n"
                          : "  %a" + n + " = bitcast " + type + " %m" + n + " to " + type + "\n";
@@ -74,19 +79,37 @@ bool same(const std::string& name, const std::string& type, Word got, Word want)
 std::vector<Word> samples(const std::string& type) {
   if (type == "float") {
     std::vector<Word> out;
-    for (float x : {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 0.49999997f, 3.7f, -3.7f, 255.4f,
-                    300.0f, 70000.0f, 1e9f, 3e9f, -3e9f, 1e19f, 2e19f, 1e30f, 1e-40f, 8388609.0f,
-                    INFINITY, -INFINITY, NAN})
+    for (float x : {0.0f,        -0.0f, 1.0f,  -1.0f,  0.5f,       -0.5f,    1.5f,      2.5f, -2.5f,
+                    0.49999997f, 3.7f,  -3.7f, 255.4f, 300.0f,     70000.0f, 1e9f,      3e9f, -3e9f,
+                    1e19f,       2e19f, 1e30f, 1e-40f, 8388609.0f, INFINITY, -INFINITY, NAN})
       out.push_back(word(x));
     return out;
   }
   if (type == "i1") return {0, 1};
   std::vector<Word> out;
   const Word mask = size_of(type) == 8 ? ~Word(0) : (Word(1) << 8 * size_of(type)) - 1;
-  for (Word value : {Word(0), Word(1), Word(2), Word(5), Word(31), Word(100), Word(0x7f), Word(0x80), Word(0xff),
-                     Word(0x7fff), Word(0x8000), Word(0xfffe), Word(0x1234567), Word(0x1000001),
-                     Word(0x7fffffff), Word(0x80000000), Word(0xffffffff), Word(0x7fffffffffffffff),
-                     Word(0x8000000000000000), Word(0x8000000001000001), ~Word(0), ~Word(4)})
+  for (Word value : {Word(0),
+                     Word(1),
+                     Word(2),
+                     Word(5),
+                     Word(31),
+                     Word(100),
+                     Word(0x7f),
+                     Word(0x80),
+                     Word(0xff),
+                     Word(0x7fff),
+                     Word(0x8000),
+                     Word(0xfffe),
+                     Word(0x1234567),
+                     Word(0x1000001),
+                     Word(0x7fffffff),
+                     Word(0x80000000),
+                     Word(0xffffffff),
+                     Word(0x7fffffffffffffff),
+                     Word(0x8000000000000000),
+                     Word(0x8000000001000001),
+                     ~Word(0),
+                     ~Word(4)})
     out.push_back(value & mask);
   return out;
 }
@@ -98,7 +121,8 @@ void check_function(const std::string& name, const std::string& result,
   const auto call = reinterpret_cast<void (*)(void*, const void*)>(kernel.address);
   std::vector<std::vector<Word>> values;
   size_t count = 1;
-  for (const std::string& type : types) values.push_back(samples(type)), count *= values.back().size();
+  for (const std::string& type : types)
+    values.push_back(samples(type)), count *= values.back().size();
   for (size_t i = 0; i < count; ++i) {
     Word in[4] = {}, out = 0;
     size_t rest = i;
@@ -119,7 +143,8 @@ void check_function(const std::string& name, const std::string& result,
 
 void float_functions() {
   const auto unary = [](const char* name, float (*function)(float)) {
-    check_function(name, "float", {"float"}, [=](const Word* in) { return word(function(as<float>(in[0]))); });
+    check_function(name, "float", {"float"},
+                   [=](const Word* in) { return word(function(as<float>(in[0]))); });
   };
   unary("air.floor.f32", std::floor);
   unary("air.ceil.f32", std::ceil);
@@ -130,7 +155,9 @@ void float_functions() {
   unary("air.sqrt.f32", std::sqrt);
   unary("air.sign.f32", [](float x) { return std::isnan(x) ? 0 : x > 0 ? 1 : x < 0 ? -1 : x; });
   unary("air.saturate.f32", [](float x) { return x > 0 ? std::fmin(x, 1.0f) : 0.0f; });
-  unary("air.fract.f32", [](float x) { return !std::isfinite(x) ? NAN : std::fmin(x - std::floor(x), 0x1.fffffep-1f); });
+  unary("air.fract.f32", [](float x) {
+    return !std::isfinite(x) ? NAN : std::fmin(x - std::floor(x), 0x1.fffffep-1f);
+  });
   const auto binary = [](const char* name, float (*function)(float, float)) {
     check_function(name, "float", {"float", "float"}, [=](const Word* in) {
       const float x = as<float>(in[0]), y = as<float>(in[1]);
@@ -155,8 +182,9 @@ void integer_functions(const std::string& type, const std::string& kind) {
   const int width = 8 * sizeof(T);
   const auto clamp = [=](Wide x) { return x < low ? low : x > high ? high : x; };
   const auto binary = [&](const char* op, auto function) {
-    check_function("air." + std::string(op) + "." + kind + "." + type, type, {type, type},
-                   [=](const Word* in) { return word(T(function(Wide(as<T>(in[0])), Wide(as<T>(in[1]))))); });
+    check_function(
+        "air." + std::string(op) + "." + kind + "." + type, type, {type, type},
+        [=](const Word* in) { return word(T(function(Wide(as<T>(in[0])), Wide(as<T>(in[1]))))); });
   };
   binary("min", [](Wide a, Wide b) { return a < b ? a : b; });
   binary("max", [](Wide a, Wide b) { return a > b ? a : b; });
@@ -178,14 +206,16 @@ void integer_functions(const std::string& type, const std::string& kind) {
 
 void bit_functions() {
   const auto unary = [](const char* name, auto function) {
-    check_function(name, "i32", {"i32"}, [=](const Word* in) { return word(uint32_t(function(uint32_t(in[0])))); });
+    check_function(name, "i32", {"i32"},
+                   [=](const Word* in) { return word(uint32_t(function(uint32_t(in[0])))); });
   };
   unary("air.popcount.i32", [](uint32_t x) { return __builtin_popcount(x); });
   unary("air.abs.s.i32", [](uint32_t x) { return int32_t(x) < 0 ? 0u - x : x; });
   unary("air.reverse_bits.i32", [](uint32_t x) { return __builtin_bitreverse32(x); });
   const auto counted = [](const char* name, auto function) {
-    check_function(name, "i32", {"i32", "i1"},
-                   [=](const Word* in) { return word(uint32_t(in[0] ? function(uint32_t(in[0])) : 32)); });
+    check_function(name, "i32", {"i32", "i1"}, [=](const Word* in) {
+      return word(uint32_t(in[0] ? function(uint32_t(in[0])) : 32));
+    });
   };
   counted("air.clz.i32", [](uint32_t x) { return __builtin_clz(x); });
   counted("air.ctz.i32", [](uint32_t x) { return __builtin_ctz(x); });
@@ -196,14 +226,16 @@ void bit_functions() {
 
 template <class T>
 void conversions(const std::string& type, const std::string& kind) {
-  check_function("air.convert." + kind + "." + type + ".f.f32", type, {"float"}, [](const Word* in) {
-    const float x = as<float>(in[0]);
-    if (std::isnan(x)) return word(T(0));
-    const double low = double(std::numeric_limits<T>::min()), high = double(std::numeric_limits<T>::max());
-    if (x <= low) return word(std::numeric_limits<T>::min());
-    if (x >= high) return word(std::numeric_limits<T>::max());
-    return word(T(x));
-  });
+  check_function("air.convert." + kind + "." + type + ".f.f32", type, {"float"},
+                 [](const Word* in) {
+                   const float x = as<float>(in[0]);
+                   if (std::isnan(x)) return word(T(0));
+                   const double low = double(std::numeric_limits<T>::min()),
+                                high = double(std::numeric_limits<T>::max());
+                   if (x <= low) return word(std::numeric_limits<T>::min());
+                   if (x >= high) return word(std::numeric_limits<T>::max());
+                   return word(T(x));
+                 });
   check_function("air.convert.f.f32." + kind + "." + type, "float", {type},
                  [](const Word* in) { return word(float(as<T>(in[0]))); });
   check_function("air.convert.u.i64." + kind + "." + type, "i64", {type},
@@ -226,6 +258,7 @@ int main() {
   conversions<int32_t>("i32", "s");
   check_function("air.convert.u.i1.f.f32", "i1", {"float"},
                  [](const Word* in) { return Word(as<float>(in[0]) != 0); });
-  check_function("air.convert.f.f32.u.i1", "float", {"i1"}, [](const Word* in) { return word(float(in[0])); });
+  check_function("air.convert.f.f32.u.i1", "float", {"i1"},
+                 [](const Word* in) { return word(float(in[0])); });
   return report();
 }

@@ -9,7 +9,9 @@ using namespace mfa::air;
 
 namespace {
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
 
 ConstantValue value(uint8_t type, uint64_t bits) {
   ConstantValue constant;
@@ -20,7 +22,8 @@ ConstantValue value(uint8_t type, uint64_t bits) {
 constexpr uint8_t kUint = 33, kBool = 53, kInt = 29;
 
 // constant uint n [[function_constant(0)]]; constant bool wide [[function_constant(7)]] (optional);
-// constant uint doubled = is_function_constant_defined(wide) ? 2 * n : n; if (wide) argument b exists.
+// constant uint doubled = is_function_constant_defined(wide) ? 2 * n : n; if (wide) argument b
+// exists.
 constexpr char kWithConstants[] = R"(
 @n.MTL_FC_INIT_0_j = internal addrspace(2) externally_initialized constant i32 undef, section "air.fc_initializer", align 4
 @wide.MTL_FC_INIT_7_b = internal addrspace(2) externally_initialized constant i8 undef, section "air.fc_initializer", align 1
@@ -89,7 +92,8 @@ void reflection_reads_the_metadata() {
   const Argument& b = reflection->arguments[1];
   CHECK(b.name == "b" && b.slot == 5 && b.predicate == "wide" && b.type_name == "uint");
   CHECK(b.access == Argument::Access::read && b.address_space == 1 && b.type_size == 4);
-  CHECK(reflection->arguments[2].kind == Argument::Kind::builtin && reflection->arguments[2].unused);
+  CHECK(reflection->arguments[2].kind == Argument::Kind::builtin &&
+        reflection->arguments[2].unused);
   CHECK(reflection->arguments[2].builtin == "air.thread_position_in_grid");
   CHECK(reflection->constants[0].name == "n" && reflection->constants[0].type == "uint");
   CHECK(reflection->constants[1].index == 7 && !reflection->constants[1].required);
@@ -124,8 +128,10 @@ void constants_are_folded() {
   CHECK(run(compile(kWithConstants, values), 100) == 42);
 }
 
-std::string kernel_with(const std::string& declarations, const std::string& body,
-                        const std::string& second = R"(!"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_name", !"int")") {
+std::string kernel_with(
+    const std::string& declarations, const std::string& body,
+    const std::string& second =
+        R"(!"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_name", !"int")") {
   return declarations + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" + body +
          R"(  ret void
 }
@@ -182,7 +188,8 @@ define internal fastcc i32 @helper(i32 %a, i32 %b) noinline {
   %s = add i32 %q, %r
   ret i32 %s
 }
-)", R"(
+)",
+                                            R"(
   %a = load i32, ptr addrspace(1) %in
   %p = getelementptr i32, ptr addrspace(1) %in, i64 1
   %b = load i32, ptr addrspace(1) %p
@@ -227,20 +234,26 @@ void unsupported_constructs_are_named() {
   const auto refusal = [](const std::string& declarations, const std::string& body) {
     return compile(kernel_with(declarations, body)).error;
   };
-  CHECK(contains(refusal("declare i32 @air.no_such_thing(i32)\n",
-                         "%r = call i32 @air.no_such_thing(i32 1)\nstore i32 %r, ptr addrspace(1) %out\n"),
-                 "function 'k': it uses air.no_such_thing"));
+  CHECK(contains(
+      refusal("declare i32 @air.no_such_thing(i32)\n",
+              "%r = call i32 @air.no_such_thing(i32 1)\nstore i32 %r, ptr addrspace(1) %out\n"),
+      "function 'k': it uses air.no_such_thing"));
   CHECK(contains(refusal("declare void @air.os_log(ptr)\n", "call void @air.os_log(ptr null)\n"),
                  "air.os_log"));
-  CHECK(contains(refusal("declare ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1), i32)\n",
-                         "%f = call ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1) "
-                         "%in, i32 0)\ncall void %f()\n"),
-                 "visible_function_table"));
-  const std::string use = "%x = load i32, ptr addrspace(1) %in\nstore i32 %x, ptr addrspace(1) %out\n";
-  const char* texture = R"(!"air.texture", !"air.location_index", i32 0, i32 1, !"air.sample", !"air.arg_type_name", !"texture2d<half, sample>")";
+  CHECK(contains(
+      refusal(
+          "declare ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1), i32)\n",
+          "%f = call ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1) "
+          "%in, i32 0)\ncall void %f()\n"),
+      "visible_function_table"));
+  const std::string use =
+      "%x = load i32, ptr addrspace(1) %in\nstore i32 %x, ptr addrspace(1) %out\n";
+  const char* texture =
+      R"(!"air.texture", !"air.location_index", i32 0, i32 1, !"air.sample", !"air.arg_type_name", !"texture2d<half, sample>")";
   CHECK(contains(compile(kernel_with("", use, texture)).error, "argument 'in' is a texture"));
   CHECK(compile(kernel_with("", "", texture)).error.empty());  // unused: harmless
-  const char* far = R"(!"air.buffer", !"air.location_index", i32 31, i32 1, !"air.read", !"air.address_space", i32 1)";
+  const char* far =
+      R"(!"air.buffer", !"air.location_index", i32 31, i32 1, !"air.read", !"air.address_space", i32 1)";
   CHECK(contains(compile(kernel_with("", use, far)).error, "index 31"));
 }
 
