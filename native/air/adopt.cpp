@@ -61,10 +61,12 @@ uint32_t threadgroup_bytes(const llvm::Module& module) {
   for (const llvm::GlobalVariable& global : module.globals()) {
     if (global.getAddressSpace() != 3) continue;
     const llvm::DataLayout& layout = module.getDataLayout();
-    bytes = llvm::alignTo(bytes, layout.getPreferredAlign(&global));
+    const llvm::Align align =
+        global.getAlign().value_or(layout.getABITypeAlign(global.getValueType()));
+    bytes = llvm::alignTo(bytes, align);
     bytes += layout.getTypeAllocSize(global.getValueType());
   }
-  return uint32_t(std::min<uint64_t>(bytes, UINT32_MAX));
+  return uint32_t(std::min<uint64_t>(llvm::alignTo(bytes, 16), UINT32_MAX));
 }
 
 }  // namespace mfa::air

@@ -27,6 +27,9 @@ bool keeps_whole(const llvm::MemIntrinsic& call);
 /// is integer arithmetic unless the CPU rounds itself.
 void widen_half(llvm::Function& function, bool native_bfloat_rounding);
 
+/// bfloat values that are only moved -> 16-bit integers, for CPUs without bfloat instructions.
+void soften_bfloat(llvm::Function& function);
+
 /// Loads through a phi or select of private variables -> a choice of values. True if any changed.
 bool fold_pointer_choices(llvm::Function& function);
 
@@ -37,7 +40,8 @@ void request_unrolling(llvm::Function& function, llvm::FunctionAnalysisManager& 
 Result<void> check(const llvm::Function& kernel, const Reflection& reflection,
                    const FunctionRecord& record);
 
-/// Bytes of the threadgroup globals, one after the other in module order, each aligned.
+/// Bytes of the threadgroup globals, one after the other in module order, each aligned; a multiple
+/// of 16. As simd and jit lay them out.
 uint32_t threadgroup_bytes(const llvm::Module& module);
 
 }  // namespace mfa::air

@@ -240,7 +240,9 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   drop_hints(kernel);
   expand_memory_calls(kernel);
   // After the last InstCombine, which would shrink float operations back to half.
-  widen_half(kernel, target.getMCSubtargetInfo()->checkFeatures("+avx512bf16"));
+  const bool native_bfloat = target.getMCSubtargetInfo()->checkFeatures("+avx512bf16");
+  widen_half(kernel, native_bfloat);
+  if (!native_bfloat) soften_bfloat(kernel);
   llvm::FunctionPassManager last;
   last.addPass(llvm::LowerSwitchPass());
   last.addPass(llvm::EarlyCSEPass());

@@ -13,11 +13,12 @@ mfa_status mfa_buffer_new(mfa_device device, size_t length, mfa_storage storage,
     if (!on.ok()) return on.status();
     MFA_TRY(require(buffer, "buffer"));
     if (static_cast<unsigned>(storage) > MFA_STORAGE_PRIVATE)
-      return failure(Code::invalid_argument, "storage is %u, expected MFA_STORAGE_SHARED or _PRIVATE",
+      return failure(Code::invalid_argument,
+                     "storage is %u, expected MFA_STORAGE_SHARED or _PRIVATE",
                      static_cast<unsigned>(storage));
-    auto made = host::Buffer::make(*on, length,
-                                   storage == MFA_STORAGE_PRIVATE ? host::Storage::private_
-                                                                  : host::Storage::shared);
+    auto made = host::Buffer::make(
+        *on, length,
+        storage == MFA_STORAGE_PRIVATE ? host::Storage::private_ : host::Storage::shared);
     if (!made.ok()) return made.status();
     publish(*made, buffer);
     return {};

@@ -28,8 +28,9 @@ Status take_buffer(const mfa_binding& given, const char* name, const host::Pipel
                    "%s.buffer belongs to device \"%s\", the pipeline to \"%s\"", name,
                    buffer.device->name.c_str(), pipeline.device->name.c_str());
   if (given.offset > buffer.length)
-    return failure(Code::out_of_bounds, "%s.offset is %" PRIu64 ", its buffer has %" PRIu64 " bytes",
-                   name, given.offset, buffer.length);
+    return failure(Code::out_of_bounds,
+                   "%s.offset is %" PRIu64 ", its buffer has %" PRIu64 " bytes", name, given.offset,
+                   buffer.length);
   const host::Argument* argument = argument_at(pipeline, MFA_ARGUMENT_BUFFER, given.slot);
   if (argument && argument->used && argument->access != MFA_ACCESS_READ && buffer.read_only)
     return failure(Code::read_only,
@@ -89,9 +90,9 @@ Status check_arguments(const host::Pipeline& pipeline, const std::vector<host::B
       if (binds(binding, argument)) bound = &binding;
     bool is_buffer = argument.kind == MFA_ARGUMENT_BUFFER;
     if (!bound)
-      return failure(Code::invalid_argument,
-                     "argument %s of \"%s\" ([[%s(%u)]]) is not bound", argument.name.c_str(),
-                     function, is_buffer ? "buffer" : "threadgroup", argument.slot);
+      return failure(Code::invalid_argument, "argument %s of \"%s\" ([[%s(%u)]]) is not bound",
+                     argument.name.c_str(), function, is_buffer ? "buffer" : "threadgroup",
+                     argument.slot);
     if (!is_buffer) memory += bound->length;
     uint64_t available = bound->kind == host::Binding::Kind::bytes ? bound->length
                          : is_buffer ? bound->buffer->length - bound->offset
@@ -105,8 +106,8 @@ Status check_arguments(const host::Pipeline& pipeline, const std::vector<host::B
   }
   if (memory > pipeline.device->max_threadgroup_memory)
     return failure(Code::invalid_argument,
-                   "\"%s\" would use %" PRIu64 " bytes of threadgroup memory, device \"%s\" has %"
-                   PRIu64,
+                   "\"%s\" would use %" PRIu64
+                   " bytes of threadgroup memory, device \"%s\" has %" PRIu64,
                    pipeline.function.c_str(), memory, pipeline.device->name.c_str(),
                    pipeline.device->max_threadgroup_memory);
   return {};
@@ -132,8 +133,8 @@ Status take_grid(const mfa_dispatch_desc& desc, const host::Pipeline& pipeline, 
     uint64_t width = line ? std::min<uint64_t>(256, pipeline.max_threads) : pipeline.simd_width;
     grid.threads_per_threadgroup[0] = width;
     if (!line)
-      grid.threads_per_threadgroup[1] =
-          std::max<uint64_t>(1, std::min<uint64_t>({8, grid.size[1], pipeline.max_threads / width}));
+      grid.threads_per_threadgroup[1] = std::max<uint64_t>(
+          1, std::min<uint64_t>({8, grid.size[1], pipeline.max_threads / width}));
   }
   const uint64_t* threads = grid.threads_per_threadgroup;
   uint64_t limit = pipeline.max_threads;

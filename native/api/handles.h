@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Objects <-> the typed handles of mfa.h. A handle is a number: one that was released is recognised.
+// Objects <-> the typed handles of mfa.h. A handle is a number: one that was released is
+// recognised.
 #pragma once
 
 #include <map>

@@ -21,8 +21,7 @@ mfa_argument argument_of(const host::Argument& from) {
   return argument;
 }
 
-Status publish_library(const Outcome<std::shared_ptr<host::Library>>& opened,
-                       mfa_library* handle) {
+Status publish_library(const Outcome<std::shared_ptr<host::Library>>& opened, mfa_library* handle) {
   if (!opened.ok()) return opened.status();
   auto library = std::make_shared<Library>();
   library->host = *opened;
@@ -160,8 +159,7 @@ mfa_status mfa_pipeline_new(mfa_library library, const char* function,
         return failure(Code::invalid_type,
                        "constants[%zu].type is %u, expected the number of a scalar or vector type",
                        i, static_cast<unsigned>(given.type));
-      if (!given.value)
-        return failure(Code::invalid_argument, "constants[%zu].value is NULL", i);
+      if (!given.value) return failure(Code::invalid_argument, "constants[%zu].value is NULL", i);
       values.push_back({given.name ? given.name : "", given.index,
                         static_cast<uint32_t>(given.type),
                         std::string(static_cast<const char*>(given.value), size)});

@@ -24,13 +24,13 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   device_ = buffer->device;
   if (given.offset > buffer->length || needed > buffer->length - given.offset)
     return failure(Code::out_of_bounds,
-                   "%s needs %" PRIu64 " bytes from offset %" PRIu64
-                   ", its buffer has %" PRIu64 " bytes",
+                   "%s needs %" PRIu64 " bytes from offset %" PRIu64 ", its buffer has %" PRIu64
+                   " bytes",
                    name, needed, given.offset, buffer->length);
   if (needed != 0 && (buffer->address + given.offset) % element_size != 0)
     return failure(Code::invalid_argument,
-                   "%s begins at offset %" PRIu64 ", which is not aligned to its elements of %" PRIu64
-                   " bytes",
+                   "%s begins at offset %" PRIu64
+                   ", which is not aligned to its elements of %" PRIu64 " bytes",
                    name, given.offset, element_size);
   if (needed != 0 && use == Use::write && buffer->read_only)
     return failure(Code::read_only, "%s lies in a buffer that was wrapped as read-only", name);

@@ -14,8 +14,8 @@ class Operands {
  public:
   /// `name` is that of the header, e.g. "c". `footprint` gets its address. An operand without
   /// elements may be absent and stays so.
-  Status take(const char* name, const mfa_operand& given, Footprint footprint, uint64_t element_size,
-              Use use, host::Operand& operand);
+  Status take(const char* name, const mfa_operand& given, Footprint footprint,
+              uint64_t element_size, Use use, host::Operand& operand);
   /// Call when all are taken: outputs must be distinct and away from everything else.
   Status check_overlap() const;
   /// The device all of them belong to; null if there was none.

@@ -168,18 +168,16 @@ Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   attention.Dv = or_default(desc.Dv, desc.D);
   if (desc.D == 0) return failure(Code::invalid_argument, "D is 0, expected at least 1");
   if (attention.H % attention.Hkv != 0)
-    return failure(Code::invalid_argument,
-                   "Hkv is %" PRIu64 ", expected a divisor of H = %" PRIu64, attention.Hkv,
-                   attention.H);
-  attention.scale =
-      desc.has_scale ? desc.scale : 1 / std::sqrt(static_cast<float>(desc.D));
+    return failure(Code::invalid_argument, "Hkv is %" PRIu64 ", expected a divisor of H = %" PRIu64,
+                   attention.Hkv, attention.H);
+  attention.scale = desc.has_scale ? desc.scale : 1 / std::sqrt(static_cast<float>(desc.D));
   if (!desc.has_scale && desc.scale != 0)
     return failure(Code::invalid_argument, "desc->scale is %g but desc->has_scale is false",
                    static_cast<double>(desc.scale));
   MFA_TRY(check_finite("desc->scale", attention.scale));
 
-  uint64_t B = attention.B, H = attention.H, Hkv = attention.Hkv, R = attention.R,
-           C = attention.C, D = attention.D, Dv = attention.Dv;
+  uint64_t B = attention.B, H = attention.H, Hkv = attention.Hkv, R = attention.R, C = attention.C,
+           D = attention.D, Dv = attention.Dv;
   MFA_TRY(tensor("q", desc.q, desc.layout, B, H, R, D, Use::read, attention.q));
   MFA_TRY(tensor("k", desc.k, desc.layout, B, Hkv, C, D, Use::read, attention.k));
   MFA_TRY(tensor("v", desc.v, desc.layout, B, Hkv, C, Dv, Use::read, attention.v));
@@ -188,8 +186,8 @@ Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   attention.lse = lse;
   auto per_batch = product("H * R", {H, R});
   if (!per_batch.ok()) return per_batch.status();
-  MFA_TRY(stride("desc->lse_batch", desc.lse_batch, B, *per_batch, Use::write,
-                 attention.lse_batch));
+  MFA_TRY(
+      stride("desc->lse_batch", desc.lse_batch, B, *per_batch, Use::write, attention.lse_batch));
   MFA_TRY(stride("desc->lse_head", desc.lse_head, H, R, Use::write, attention.lse_head));
   return attention;
 }

@@ -18,8 +18,8 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
   mfa_problem problem;
   MFA_TRY(read_struct(given, problem, sizeof(mfa_problem), "problem", "mfa_problem"));
   auto plan_gemm = [&](uint32_t type) -> Outcome<host::Plan> {
-    auto checked = problem_of(static_cast<const mfa_gemm_desc*>(problem.desc), type,
-                              problem.has_bias);
+    auto checked =
+        problem_of(static_cast<const mfa_gemm_desc*>(problem.desc), type, problem.has_bias);
     if (!checked.ok()) return checked.status();
     return host::plan(device, *checked);
   };
@@ -31,8 +31,8 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
     case MFA_OPERATION_BGEMM:
       return plan_gemm(MFA_TYPE_BFLOAT);
     case MFA_OPERATION_ATTENTION: {
-      auto checked = problem_of(static_cast<const mfa_attention_desc*>(problem.desc),
-                                problem.has_lse);
+      auto checked =
+          problem_of(static_cast<const mfa_attention_desc*>(problem.desc), problem.has_lse);
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
@@ -82,7 +82,8 @@ Status prepare(mfa_device handle, const mfa_problem* problems, size_t count,
   }
 
   auto countdown = std::make_shared<Countdown>();
-  countdown->left = kernels.size() + 1;  // one is ours: nothing is reported before all are asked for
+  countdown->left =
+      kernels.size() + 1;  // one is ours: nothing is reported before all are asked for
   countdown->callback = callback;
   countdown->context = context;
   for (const host::KernelDescriptor& kernel : kernels)

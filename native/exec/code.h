@@ -6,6 +6,10 @@
 
 #include "exec/abi.h"
 
+/// For functions that call an entry: no type signature lies before generated code for the undefined
+/// behaviour sanitizer to read.
+#define MFA_CALLS_GENERATED_CODE __attribute__((no_sanitize("function")))
+
 namespace mfa::exec {
 
 /// How thread_position_in_threadgroup follows from the thread's linear index. A pipeline is

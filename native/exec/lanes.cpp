@@ -47,7 +47,7 @@ class Turns {
   }
 
  private:
-  static void enter(void* argument) {
+  MFA_CALLS_GENERATED_CODE static void enter(void* argument) {
     auto& self = *static_cast<Turns*>(argument);
     uint32_t mine = self.current_;
     self.code_.thread(&self.group_, mine, self.scratch_ + size_t(mine) * self.code_.scratch_bytes);

@@ -40,7 +40,7 @@ struct Rounds {
     return uint32_t(__builtin_ctz(above ? above : live));
   }
 
-  static void enter(void* argument) {
+  MFA_CALLS_GENERATED_CODE static void enter(void* argument) {
     auto& self = *static_cast<Rounds*>(argument);
     uint32_t mine = self.current;
     self.code.entry(&self.group, mine, self.scratch + mine * self.stride);
@@ -64,7 +64,7 @@ bool reserve_simdgroups(Arena& arena, const Code& code, uint32_t simdgroups) {
   return !needs_fibers(code, simdgroups) || arena.stacks.reserve(simdgroups, code.stack_bytes);
 }
 
-void run_simdgroups(Arena& arena, const Code& code, mfa_group& group) {
+MFA_CALLS_GENERATED_CODE void run_simdgroups(Arena& arena, const Code& code, mfa_group& group) {
   size_t stride = scratch_stride(code);
   unsigned char* scratch = arena.scratch.reserve(stride * group.simdgroups);
   if (!needs_fibers(code, group.simdgroups)) {

@@ -34,11 +34,10 @@ Outcome<std::shared_ptr<Buffer>> Buffer::make(std::shared_ptr<Device> device, ui
                                               Storage storage) {
   if (length > device->max_buffer_length) return too_long(*device, length);
   @autoreleasepool {
-    MTLResourceOptions options = storage == Storage::private_ ? MTLResourceStorageModePrivate
-                                                              : MTLResourceStorageModeShared;
-    id<MTLBuffer> metal =
-        [as<id<MTLDevice>>(device->metal) newBufferWithLength:at_least_one(length)
-                                                                    options:options];
+    MTLResourceOptions options =
+        storage == Storage::private_ ? MTLResourceStorageModePrivate : MTLResourceStorageModeShared;
+    id<MTLBuffer> metal = [as<id<MTLDevice>>(device->metal) newBufferWithLength:at_least_one(length)
+                                                                        options:options];
     if (metal == nil)
       return failure(Code::out_of_memory, "device \"%s\" could not allocate %llu bytes",
                      device->name.c_str(), (unsigned long long)length);

@@ -110,9 +110,9 @@ void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, c
 Status Commands::check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
   @autoreleasepool {
     id encoder = as<id>(encoder_);
-    SEL selector = grid.in_threads
-                       ? @selector(mfaErrorForDispatchThreads:threadsPerThreadgroup:)
-                       : @selector(mfaErrorForDispatchThreadgroups:threadsPerThreadgroup:);
+    SEL selector = grid.in_threads ? @selector(mfaErrorForDispatchThreads:threadsPerThreadgroup:)
+                                   : @selector
+                       (mfaErrorForDispatchThreadgroups:threadsPerThreadgroup:);
     if (![encoder respondsToSelector:selector]) return {};
     bind(pipeline, bindings, count);
     id<MFAEncoderExtras> extras = (id<MFAEncoderExtras>)encoder;

@@ -16,9 +16,9 @@ struct Scalar {
   const char* name;
 };
 constexpr Scalar scalars[] = {
-    {3, 4, "float"},  {16, 2, "half"},  {29, 4, "int"},    {33, 4, "uint"},
-    {37, 2, "short"}, {41, 2, "ushort"}, {45, 1, "char"},   {49, 1, "uchar"},
-    {53, 1, "bool"},  {81, 8, "long"},  {85, 8, "ulong"},  {121, 2, "bfloat"},
+    {3, 4, "float"},  {16, 2, "half"},   {29, 4, "int"},   {33, 4, "uint"},
+    {37, 2, "short"}, {41, 2, "ushort"}, {45, 1, "char"},  {49, 1, "uchar"},
+    {53, 1, "bool"},  {81, 8, "long"},   {85, 8, "ulong"}, {121, 2, "bfloat"},
 };
 
 const Scalar* scalar_of(uint32_t type) {

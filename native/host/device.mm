@@ -49,8 +49,8 @@ const std::vector<std::shared_ptr<Device>>& Device::all() {
     @autoreleasepool {
       NSArray* found = MTLCopyAllDevices();
       for (NSUInteger i = 0; i < [found count]; ++i)
-        list->push_back(std::make_shared<Device>(Object::retain((void*)[found objectAtIndex:i]),
-                                                 (unsigned)i));
+        list->push_back(
+            std::make_shared<Device>(Object::retain((void*)[found objectAtIndex:i]), (unsigned)i));
       [found release];
     }
     return list;
@@ -72,9 +72,8 @@ Outcome<std::shared_ptr<Device>> Device::open(const char* name) {
 Outcome<std::shared_ptr<Library>> Device::default_library() {
   std::lock_guard lock(default_->mutex);
   if (!default_->library) {
-    auto library =
-        Library::from_bytes(shared_from_this(), mfa_embedded_metallib,
-                              (size_t)(mfa_embedded_metallib_end - mfa_embedded_metallib));
+    auto library = Library::from_bytes(shared_from_this(), mfa_embedded_metallib,
+                                       (size_t)(mfa_embedded_metallib_end - mfa_embedded_metallib));
     if (!library.ok()) return library;
     default_->library = *library;
   }

@@ -13,17 +13,17 @@ namespace {
 /// The bindings of one dispatch; absent operands are left out.
 class Bindings {
  public:
-  void add(uint32_t slot, const Operand &operand) {
-    if (operand) list_[count_++] = {Binding::Kind::buffer, slot, operand.buffer, operand.offset,
-                                    nullptr, 0};
+  void add(uint32_t slot, const Operand& operand) {
+    if (operand)
+      list_[count_++] = {Binding::Kind::buffer, slot, operand.buffer, operand.offset, nullptr, 0};
   }
-  void add(uint32_t slot, const std::string &bytes) {
+  void add(uint32_t slot, const std::string& bytes) {
     list_[count_++] = {Binding::Kind::bytes, slot, nullptr, 0, bytes.data(), bytes.size()};
   }
   void add_threadgroup(uint32_t slot, uint64_t length) {
     if (length) list_[count_++] = {Binding::Kind::threadgroup, slot, nullptr, 0, nullptr, length};
   }
-  const Binding *data() const { return list_; }
+  const Binding* data() const { return list_; }
   size_t size() const { return count_; }
 
  private:
@@ -33,12 +33,12 @@ class Bindings {
 
 struct Compiled {
   Plan plan;
-  void *pipelines[2];
+  void* pipelines[2];
 };
 
 /// Plans and compiles first, so that a failure leaves the commands as they were.
 template <class Problem>
-Outcome<Compiled> compile(Commands &commands, const Problem &problem) {
+Outcome<Compiled> compile(Commands& commands, const Problem& problem) {
   auto open = commands.encoder();
   if (!open.ok()) return open.status();
   auto planned = plan(*commands.device(), problem);
@@ -52,7 +52,7 @@ Outcome<Compiled> compile(Commands &commands, const Problem &problem) {
   return compiled;
 }
 
-void dispatch(Commands &commands, const Step &step, void *pipeline, Bindings &bindings) {
+void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bindings) {
   bindings.add(MFA_SLOT_PARAMETERS, step.parameters);
   bindings.add_threadgroup(MFA_SLOT_TILES, step.threadgroup_memory);
   Grid grid;
@@ -63,10 +63,10 @@ void dispatch(Commands &commands, const Step &step, void *pipeline, Bindings &bi
 
 }  // namespace
 
-Status encode(Commands &commands, const Gemm &problem, const GemmOperands &operands) {
+Status encode(Commands& commands, const Gemm& problem, const GemmOperands& operands) {
   auto compiled = compile(commands, problem);
   if (!compiled.ok()) return compiled.status();
-  for (const Step &step : compiled->plan.steps) {
+  for (const Step& step : compiled->plan.steps) {
     Bindings bindings;
     bindings.add(MFA_SLOT_A, operands.a ? operands.a : operands.c);  // K = 0: bound but not read
     bindings.add(MFA_SLOT_B, operands.b ? operands.b : operands.c);
@@ -78,10 +78,10 @@ Status encode(Commands &commands, const Gemm &problem, const GemmOperands &opera
   return {};
 }
 
-Status encode(Commands &commands, const Attention &problem, const AttentionOperands &operands) {
+Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands) {
   auto compiled = compile(commands, problem);
   if (!compiled.ok()) return compiled.status();
-  const Plan &plan = compiled->plan;
+  const Plan& plan = compiled->plan;
   Operand workspace;
   if (plan.workspace) {
     auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
@@ -106,10 +106,10 @@ Status encode(Commands &commands, const Attention &problem, const AttentionOpera
   return {};
 }
 
-Status encode(Commands &commands, const Cast &problem, const CastOperands &operands) {
+Status encode(Commands& commands, const Cast& problem, const CastOperands& operands) {
   auto compiled = compile(commands, problem);
   if (!compiled.ok()) return compiled.status();
-  for (const Step &step : compiled->plan.steps) {
+  for (const Step& step : compiled->plan.steps) {
     Bindings bindings;
     bindings.add(MFA_SLOT_INPUT, operands.source);
     bindings.add(MFA_SLOT_OUTPUT, operands.destination);

@@ -13,34 +13,34 @@ class KernelDescriptor {
   struct Constant {
     uint32_t index, type;
     uint32_t bits;  // the value's bytes
-    const char *name;
+    const char* name;
   };
 
-  explicit KernelDescriptor(const char *function) : function_(function) {}
+  explicit KernelDescriptor(const char* function) : function_(function) {}
 
-  void set(const char *name, uint32_t index, bool value);
-  void set(const char *name, uint32_t index, uint16_t value);
-  void set(const char *name, uint32_t index, uint32_t value);
+  void set(const char* name, uint32_t index, bool value);
+  void set(const char* name, uint32_t index, uint16_t value);
+  void set(const char* name, uint32_t index, uint32_t value);
 
-  const char *function() const { return function_; }
-  const Constant *begin() const { return constants_; }
-  const Constant *end() const { return constants_ + count_; }
+  const char* function() const { return function_; }
+  const Constant* begin() const { return constants_; }
+  const Constant* end() const { return constants_ + count_; }
   /// "A_trans=0 M_simd=64 ...", in the order they were set.
   std::string text() const;
 
-  bool operator==(const KernelDescriptor &other) const;
+  bool operator==(const KernelDescriptor& other) const;
   size_t hash() const;
 
  private:
-  void add(const char *name, uint32_t index, uint32_t type, uint32_t bits);
+  void add(const char* name, uint32_t index, uint32_t type, uint32_t bits);
 
-  const char *function_;  // static
+  const char* function_;  // static
   size_t count_ = 0;
   Constant constants_[24];
 };
 
 struct KernelHash {
-  size_t operator()(const KernelDescriptor &kernel) const { return kernel.hash(); }
+  size_t operator()(const KernelDescriptor& kernel) const { return kernel.hash(); }
 };
 
 }  // namespace mfa::host

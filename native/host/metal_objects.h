@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// C++ holders -> Metal's types, and NSError -> Status. For Objective-C++ sources of this folder only.
+// C++ holders -> Metal's types, and NSError -> Status. For Objective-C++ sources of this folder
+// only.
 #pragma once
 
 #import <Metal/Metal.h>
@@ -20,7 +21,7 @@
 @end
 @protocol MFAEncoderExtras <NSObject>
 - (NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
-                               threadsPerThreadgroup:(MTLSize)threads;
+                      threadsPerThreadgroup:(MTLSize)threads;
 - (NSError*)mfaErrorForDispatchThreads:(MTLSize)grid threadsPerThreadgroup:(MTLSize)threads;
 @end
 

@@ -16,21 +16,19 @@ struct PipelineCache::Entry {
   bool done = false;
   Status status;
   Object pipeline;
-  std::vector<std::function<void(const Status &)>> waiting;
+  std::vector<std::function<void(const Status&)>> waiting;
 };
 
 namespace {
 
-MTLFunctionConstantValues *values_of(const KernelDescriptor &kernel) {
-  MTLFunctionConstantValues *values = [[[MTLFunctionConstantValues alloc] init] autorelease];
-  for (const KernelDescriptor::Constant &constant : kernel)
-    [values setConstantValue:&constant.bits
-                        type:(MTLDataType)constant.type
-                     atIndex:constant.index];
+MTLFunctionConstantValues* values_of(const KernelDescriptor& kernel) {
+  MTLFunctionConstantValues* values = [[[MTLFunctionConstantValues alloc] init] autorelease];
+  for (const KernelDescriptor::Constant& constant : kernel)
+    [values setConstantValue:&constant.bits type:(MTLDataType)constant.type atIndex:constant.index];
   return values;
 }
 
-Status compile_failure(const KernelDescriptor &kernel, NSError *error) {
+Status compile_failure(const KernelDescriptor& kernel, NSError* error) {
   Status status = status_of(error, Code::compile);
   status.message = std::string(kernel.function()) + " (" + kernel.text() + "): " + status.message;
   return status;
@@ -38,18 +36,18 @@ Status compile_failure(const KernelDescriptor &kernel, NSError *error) {
 
 }  // namespace
 
-std::shared_ptr<PipelineCache::Entry> PipelineCache::entry(const KernelDescriptor &kernel,
-                                                           bool &ours) {
+std::shared_ptr<PipelineCache::Entry> PipelineCache::entry(const KernelDescriptor& kernel,
+                                                           bool& ours) {
   std::lock_guard lock(mutex_);
-  std::shared_ptr<Entry> &entry = entries_[kernel];
+  std::shared_ptr<Entry>& entry = entries_[kernel];
   ours = entry == nullptr;
   if (ours) entry = std::make_shared<Entry>();
   return entry;
 }
 
-void PipelineCache::finish(const KernelDescriptor &kernel, const std::shared_ptr<Entry> &entry,
-                           void *state, Status status) {
-  std::vector<std::function<void(const Status &)>> waiting;
+void PipelineCache::finish(const KernelDescriptor& kernel, const std::shared_ptr<Entry>& entry,
+                           void* state, Status status) {
+  std::vector<std::function<void(const Status&)>> waiting;
   if (!status.ok()) {
     // Not kept: running out of memory, say, need not last.
     std::lock_guard lock(mutex_);
@@ -63,10 +61,10 @@ void PipelineCache::finish(const KernelDescriptor &kernel, const std::shared_ptr
     waiting.swap(entry->waiting);
   }
   entry->changed.notify_all();
-  for (const auto &done : waiting) done(status);
+  for (const auto& done : waiting) done(status);
 }
 
-bool PipelineCache::has(const KernelDescriptor &kernel) {
+bool PipelineCache::has(const KernelDescriptor& kernel) {
   std::lock_guard lock(mutex_);
   auto found = entries_.find(kernel);
   if (found == entries_.end()) return false;
@@ -74,7 +72,7 @@ bool PipelineCache::has(const KernelDescriptor &kernel) {
   return found->second->done;
 }
 
-Outcome<void *> PipelineCache::get(const KernelDescriptor &kernel) {
+Outcome<void*> PipelineCache::get(const KernelDescriptor& kernel) {
   bool ours = false;
   std::shared_ptr<Entry> found = entry(kernel, ours);
   if (ours) {
@@ -84,7 +82,7 @@ Outcome<void *> PipelineCache::get(const KernelDescriptor &kernel) {
       return library.status();
     }
     @autoreleasepool {
-      NSError *error = nil;
+      NSError* error = nil;
       id<MTLFunction> function =
           [as<id<MTLLibrary>>((*library)->metal) newFunctionWithName:string(kernel.function())
                                                       constantValues:values_of(kernel)
@@ -93,7 +91,7 @@ Outcome<void *> PipelineCache::get(const KernelDescriptor &kernel) {
       if (function != nil)
         state = [as<id<MTLDevice>>(device_.metal) newComputePipelineStateWithFunction:function
                                                                                 error:&error];
-      finish(kernel, found, (void *)state, state ? Status() : compile_failure(kernel, error));
+      finish(kernel, found, (void*)state, state ? Status() : compile_failure(kernel, error));
       [state release];
       [function release];
     }
@@ -104,8 +102,8 @@ Outcome<void *> PipelineCache::get(const KernelDescriptor &kernel) {
   return found->pipeline.get();
 }
 
-void PipelineCache::prepare(const KernelDescriptor &kernel,
-                            std::function<void(const Status &)> done) {
+void PipelineCache::prepare(const KernelDescriptor& kernel,
+                            std::function<void(const Status&)> done) {
   bool ours = false;
   std::shared_ptr<Entry> found = entry(kernel, ours);
   {
@@ -122,7 +120,7 @@ void PipelineCache::prepare(const KernelDescriptor &kernel,
   auto library = device_.default_library();
   if (!library.ok()) return finish(kernel, found, nullptr, library.status());
   @autoreleasepool {
-    NSError *error = nil;
+    NSError* error = nil;
     id<MTLFunction> function =
         [as<id<MTLLibrary>>((*library)->metal) newFunctionWithName:string(kernel.function())
                                                     constantValues:values_of(kernel)
@@ -131,8 +129,8 @@ void PipelineCache::prepare(const KernelDescriptor &kernel,
     KernelDescriptor descriptor = kernel;
     [as<id<MTLDevice>>(device_.metal)
         newComputePipelineStateWithFunction:function
-                          completionHandler:^(id<MTLComputePipelineState> state, NSError *failed) {
-                            finish(descriptor, found, (void *)state,
+                          completionHandler:^(id<MTLComputePipelineState> state, NSError* failed) {
+                            finish(descriptor, found, (void*)state,
                                    state ? Status() : compile_failure(descriptor, failed));
                           }];
     [function release];

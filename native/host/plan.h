@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Problem -> the kernels it takes, with tiles, grid and parameter block. Compiles and encodes nothing.
+// Problem -> the kernels it takes, with tiles, grid and parameter block. Compiles and encodes
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +25,11 @@ struct Plan {
   std::vector<Step> steps;  // empty: nothing to do
   uint32_t tile[3] = {0, 0, 0};
   uint64_t workspace = 0;  // bytes of block summaries
-  const char *reason = "nothing to compute";
+  const char* reason = "nothing to compute";
 };
 
-Outcome<Plan> plan(const Device &device, const Gemm &problem);
-Outcome<Plan> plan(const Device &device, const Attention &problem);
-Outcome<Plan> plan(const Device &device, const Cast &problem);
+Outcome<Plan> plan(const Device& device, const Gemm& problem);
+Outcome<Plan> plan(const Device& device, const Attention& problem);
+Outcome<Plan> plan(const Device& device, const Cast& problem);
 
 }  // namespace mfa::host

@@ -12,11 +12,10 @@ namespace mfa::host {
 namespace {
 
 /// MFA 1.0's orientation flags: is the sequence, not the head dimension, contiguous?
-bool sequence_contiguous(const Strides &strides) { return strides.column != 1; }
+bool sequence_contiguous(const Strides& strides) { return strides.column != 1; }
 
-mfa_strides kernel_strides(const Strides &strides) {
-  return {strides.batch, strides.head,
-          sequence_contiguous(strides) ? strides.column : strides.row};
+mfa_strides kernel_strides(const Strides& strides) {
+  return {strides.batch, strides.head, sequence_contiguous(strides) ? strides.column : strides.row};
 }
 
 /// How the mask is shared decides how many summaries there are.
@@ -25,13 +24,13 @@ struct Summaries {
   uint64_t bytes() const { return batches * heads * rows * columns; }
 };
 
-Summaries summaries(const Attention &problem, const AttentionTile &tile) {
+Summaries summaries(const Attention& problem, const AttentionTile& tile) {
   uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
   return {problem.mask.batch ? problem.B : 1, problem.mask.head ? problem.H : 1,
           round_up(problem.R, R_group) / R_group, round_up(problem.C, tile.C_simd) / tile.C_simd};
 }
 
-KernelDescriptor kernel_of(const Attention &problem, const AttentionTile &tile, bool sparse,
+KernelDescriptor kernel_of(const Attention& problem, const AttentionTile& tile, bool sparse,
                            bool generate) {
   KernelDescriptor kernel("attention");
   kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
@@ -58,7 +57,7 @@ KernelDescriptor kernel_of(const Attention &problem, const AttentionTile &tile, 
   return kernel;
 }
 
-mfa_attention_parameters parameters_of(const Attention &problem, const Summaries &blocks) {
+mfa_attention_parameters parameters_of(const Attention& problem, const Summaries& blocks) {
   mfa_attention_parameters parameters = {};
   parameters.R = (uint32_t)problem.R;
   parameters.C = (uint32_t)problem.C;
@@ -80,14 +79,14 @@ mfa_attention_parameters parameters_of(const Attention &problem, const Summaries
   return parameters;
 }
 
-Status too_large(const char *what, uint64_t size, uint64_t limit) {
+Status too_large(const char* what, uint64_t size, uint64_t limit) {
   return failure(Code::unsupported, "%s is %" PRIu64 ", at most %" PRIu64 " is possible", what,
                  size, limit);
 }
 
 }  // namespace
 
-Outcome<Plan> plan(const Device &device, const Attention &problem) {
+Outcome<Plan> plan(const Device& device, const Attention& problem) {
   if (problem.R > INT32_MAX) return too_large("R", problem.R, INT32_MAX);
   if (problem.C > INT32_MAX) return too_large("C", problem.C, INT32_MAX);
   if (problem.B > INT32_MAX) return too_large("B", problem.B, INT32_MAX);
@@ -97,7 +96,7 @@ Outcome<Plan> plan(const Device &device, const Attention &problem) {
   Plan plan;
   if (problem.R == 0) return plan;
 
-  const AttentionTile *tile = attention_tile(device, problem);
+  const AttentionTile* tile = attention_tile(device, problem);
   if (!tile)
     return failure(Code::unsupported,
                    "heads of D = %" PRIu64 " and Dv = %" PRIu64
@@ -107,7 +106,7 @@ Outcome<Plan> plan(const Device &device, const Attention &problem) {
   Summaries blocks = summaries(problem, *tile);
   bool sparse = problem.mask_kind != MFA_MASK_NONE && blocks.columns >= min_blocks_to_summarize;
   mfa_attention_parameters parameters = parameters_of(problem, blocks);
-  std::string bytes(reinterpret_cast<const char *>(&parameters), sizeof parameters);
+  std::string bytes(reinterpret_cast<const char*>(&parameters), sizeof parameters);
   uint32_t threads = uint32_t(MFA_SIMDGROUP_SIZE) * tile->R_splits;
 
   plan.reason = tile->reason;

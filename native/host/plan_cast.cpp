@@ -14,7 +14,7 @@ constexpr uint32_t threads = 256;
 
 }  // namespace
 
-Outcome<Plan> plan(const Device &device, const Cast &problem) {
+Outcome<Plan> plan(const Device& device, const Cast& problem) {
   Plan plan;
   if (problem.count == 0 || problem.rows == 0) return plan;
   uint32_t used = std::min(threads, device.max_threads);
@@ -34,7 +34,7 @@ Outcome<Plan> plan(const Device &device, const Cast &problem) {
   plan.tile[1] = (uint32_t)part;
   plan.tile[2] = 1;
   plan.steps.push_back({kernel,
-                        {reinterpret_cast<const char *>(&parameters), sizeof parameters},
+                        {reinterpret_cast<const char*>(&parameters), sizeof parameters},
                         {parts, problem.rows, 1},
                         used,
                         0});

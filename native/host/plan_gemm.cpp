@@ -10,11 +10,11 @@ namespace mfa::host {
 
 namespace {
 
-const char *function_of(uint32_t type) {
+const char* function_of(uint32_t type) {
   return type == MFA_TYPE_FLOAT ? "sgemm" : type == MFA_TYPE_HALF ? "hgemm" : "bgemm";
 }
 
-KernelDescriptor kernel_of(const Gemm &problem, const GemmTile &tile) {
+KernelDescriptor kernel_of(const Gemm& problem, const GemmTile& tile) {
   KernelDescriptor kernel(function_of(problem.type));
   kernel.set("A_trans", MFA_CONSTANT_A_TRANS, problem.trans_a);
   kernel.set("B_trans", MFA_CONSTANT_B_TRANS, problem.trans_b);
@@ -39,7 +39,7 @@ KernelDescriptor kernel_of(const Gemm &problem, const GemmTile &tile) {
 
 }  // namespace
 
-Outcome<Plan> plan(const Device &device, const Gemm &problem) {
+Outcome<Plan> plan(const Device& device, const Gemm& problem) {
   for (uint64_t size : {problem.M, problem.N, problem.K, problem.batch})
     if (size > INT32_MAX)
       return failure(Code::unsupported, "a size is %" PRIu64 ", the kernels count up to %d", size,
@@ -47,7 +47,7 @@ Outcome<Plan> plan(const Device &device, const Gemm &problem) {
   Plan plan;
   if (problem.M == 0 || problem.N == 0 || problem.batch == 0) return plan;
 
-  const GemmTile *tile = gemm_tile(device, problem);
+  const GemmTile* tile = gemm_tile(device, problem);
   uint64_t memory = tile ? gemm_memory(*tile, problem.type) : 0;
   if (!tile || memory > device.max_threadgroup_memory)
     return failure(Code::unsupported, "device \"%s\" has no tile for this product",
@@ -73,7 +73,7 @@ Outcome<Plan> plan(const Device &device, const Gemm &problem) {
   plan.tile[1] = N_group;
   plan.tile[2] = tile->K_simd;
   plan.steps.push_back({kernel_of(problem, *tile),
-                        {reinterpret_cast<const char *>(&parameters), sizeof parameters},
+                        {reinterpret_cast<const char*>(&parameters), sizeof parameters},
                         {round_up(problem.N, N_group) / N_group,
                          round_up(problem.M, M_group) / M_group, problem.batch},
                         uint32_t(MFA_SIMDGROUP_SIZE) * tile->M_splits * tile->N_splits,

@@ -57,10 +57,9 @@ class [[nodiscard]] Outcome {
 };
 
 /// Leaves the calling function with the status of a call that failed.
-#define MFA_TRY(expression)                                 \
-  do {                                                      \
-    if (auto mfa_status_ = (expression); !mfa_status_.ok()) \
-      return mfa_status_;                                   \
+#define MFA_TRY(expression)                                                     \
+  do {                                                                          \
+    if (auto mfa_status_ = (expression); !mfa_status_.ok()) return mfa_status_; \
   } while (0)
 
 }  // namespace mfa::host

@@ -13,10 +13,10 @@ namespace {
 constexpr uint64_t any = UINT64_MAX;
 constexpr uint32_t F32 = MFA_TYPE_FLOAT;
 
-// CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float, so
-// that the multiplication reads them as they are; results are staged, so that C is written by rows.
-// Few elements: smaller blocks, so that every worker gets some.
-// GPU: the published tiles of Metal FlashAttention 1.0, four simdgroups.
+// CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float,
+// so that the multiplication reads them as they are; results are staged, so that C is written by
+// rows. Few elements: smaller blocks, so that every worker gets some. GPU: the published tiles of
+// Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
     {false, 0, 8, any, any, any, 8, 64, 64, 1, 1, 0, 0, true, true, "at most 8 rows"},
@@ -35,8 +35,8 @@ constexpr GemmTile gemm_tiles[] = {
     {true, 0, any, any, any, any, 24, 24, 32, 2, 2, 0, 0, false, false, "large 16-bit matrices"},
 };
 
-// CPU: scores and output stay in threadgroup memory; the more rows, the less often K and V are read.
-// GPU: the published tiles without the widest ones; scores and output stay in registers.
+// CPU: scores and output stay in threadgroup memory; the more rows, the less often K and V are
+// read. GPU: the published tiles without the widest ones; scores and output stay in registers.
 constexpr AttentionTile attention_tiles[] = {
     // gpu    type max_R max_D   R   C  splits staged
     {false, 0, 8, any, 8, 64, 1, true, "at most 8 queries"},
@@ -54,7 +54,7 @@ constexpr AttentionTile attention_tiles[] = {
     {true, 0, any, 512, 8, 8, 1, false, "large heads"},
 };
 
-bool is_gpu(const Device &device) { return device.backend == Backend::metal; }
+bool is_gpu(const Device& device) { return device.backend == Backend::metal; }
 
 }  // namespace
 
@@ -64,24 +64,24 @@ uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-uint64_t gemm_memory(const GemmTile &tile, uint32_t type) {
+uint64_t gemm_memory(const GemmTile& tile, uint32_t type) {
   return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
                                     tile.K_simd, tile.A_padding, tile.B_padding,
                                     tile.tile_float ? 4u : type_size(type), tile.staged);
 }
 
-uint64_t attention_memory(const AttentionTile &tile, const Attention &problem) {
+uint64_t attention_memory(const AttentionTile& tile, const Attention& problem) {
   uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
   uint64_t D = round_up(problem.D, 8), Dv = round_up(problem.Dv, 8), widest = std::max(D, Dv);
   if (tile.staged) return (tile.C_simd * widest + (D + tile.C_simd + Dv) * R_group) * sizeof(float);
   return std::max(R_group * D, tile.C_simd * widest) * type_size(problem.type);
 }
 
-const GemmTile *gemm_tile(const Device &device, const Gemm &problem) {
+const GemmTile* gemm_tile(const Device& device, const Gemm& problem) {
   // The sizes fit 32 bits each; more batches than that are as good as "any".
   uint64_t elements = problem.M * problem.N;
   elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
-  for (const GemmTile &tile : gemm_tiles) {
+  for (const GemmTile& tile : gemm_tiles) {
     if (tile.gpu != is_gpu(device)) continue;
     if (tile.type != 0 && tile.type != problem.type) continue;
     if (problem.M > tile.max_M || problem.N > tile.max_N || problem.K > tile.max_K) continue;
@@ -91,8 +91,8 @@ const GemmTile *gemm_tile(const Device &device, const Gemm &problem) {
   return nullptr;
 }
 
-const AttentionTile *attention_tile(const Device &device, const Attention &problem) {
-  for (const AttentionTile &tile : attention_tiles) {
+const AttentionTile* attention_tile(const Device& device, const Attention& problem) {
+  for (const AttentionTile& tile : attention_tiles) {
     if (tile.gpu != is_gpu(device)) continue;
     if (tile.type != 0 && tile.type != problem.type) continue;
     if (problem.R > tile.max_R || std::max(problem.D, problem.Dv) > tile.max_D) continue;

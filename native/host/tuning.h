@@ -12,14 +12,14 @@ namespace mfa::host {
 /// Columns of the GEMM table. The first row whose preconditions hold is taken.
 struct GemmTile {
   // Preconditions.
-  bool gpu;             // an Apple GPU, else a CPU device
-  uint32_t type;        // MTLDataType, 0: any
+  bool gpu;                                    // an Apple GPU, else a CPU device
+  uint32_t type;                               // MTLDataType, 0: any
   uint64_t max_M, max_N, max_K, max_elements;  // M * N * batch
   // What is set.
   uint16_t M_simd, N_simd, K_simd, M_splits, N_splits;
   uint16_t A_padding, B_padding;
   bool tile_float, staged;
-  const char *reason;
+  const char* reason;
 };
 
 /// Columns of the attention table. The first row that holds and fits the device's threadgroup
@@ -32,16 +32,16 @@ struct AttentionTile {
   // What is set.
   uint16_t R_simd, C_simd, R_splits;
   bool staged;
-  const char *reason;
+  const char* reason;
 };
 
 /// Null if no row holds.
-const GemmTile *gemm_tile(const Device &device, const Gemm &problem);
-const AttentionTile *attention_tile(const Device &device, const Attention &problem);
+const GemmTile* gemm_tile(const Device& device, const Gemm& problem);
+const AttentionTile* attention_tile(const Device& device, const Attention& problem);
 
 /// Threadgroup memory in bytes.
-uint64_t gemm_memory(const GemmTile &tile, uint32_t type);
-uint64_t attention_memory(const AttentionTile &tile, const Attention &problem);
+uint64_t gemm_memory(const GemmTile& tile, uint32_t type);
+uint64_t attention_memory(const AttentionTile& tile, const Attention& problem);
 
 uint32_t type_size(uint32_t type);
 uint64_t round_up(uint64_t value, uint64_t multiple);

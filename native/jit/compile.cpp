@@ -82,7 +82,9 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
   auto out = make_entry(*kernel, **target, path, shape);
   if (!out) return out.take_error();
   out->reflection = std::move(reflection);
-  const char* stage = path == Path::reference ? "reference" : "vector";
+  const char* stage = path == Path::reference        ? "reference"
+                      : shape == exec::Shape::linear ? "vector"
+                                                     : "vector-general";
   dump(record.name, (std::string(stage) + ".ll").c_str(), [&] { return text_of(module); });
   if (auto valid = verify(module, stage); !valid) return valid.take_error();
 

@@ -9,8 +9,8 @@ using mfa::metal::Memory;
 @implementation MFABlitEncoder
 
 /// The bytes of a range that lies inside the buffer; else null, and the reason is kept.
-- (unsigned char *)bytesOf:(id<MTLBuffer>)buffer range:(NSRange)range as:(const char *)what {
-  const auto *memory = MFAMemory(buffer);
+- (unsigned char*)bytesOf:(id<MTLBuffer>)buffer range:(NSRange)range as:(const char*)what {
+  const auto* memory = MFAMemory(buffer);
   if (!memory) {
     [self fail:std::string(what) + ": expected a buffer of this device"];
     return nullptr;
@@ -27,7 +27,7 @@ using mfa::metal::Memory;
 
 - (void)fillBuffer:(id<MTLBuffer>)buffer range:(NSRange)range value:(uint8_t)value {
   if (![self recording]) return;
-  unsigned char *target = [self bytesOf:buffer range:range as:"-fillBuffer:range:value:"];
+  unsigned char* target = [self bytesOf:buffer range:range as:"-fillBuffer:range:value:"];
   if (target) _submission->commands().fill(target, value, range.length);
 }
 
@@ -37,10 +37,10 @@ using mfa::metal::Memory;
      destinationOffset:(NSUInteger)destinationOffset
                   size:(NSUInteger)size {
   if (![self recording]) return;
-  const unsigned char *source = [self bytesOf:sourceBuffer
+  const unsigned char* source = [self bytesOf:sourceBuffer
                                         range:NSMakeRange(sourceOffset, size)
                                            as:"-copyFromBuffer: source"];
-  unsigned char *target = [self bytesOf:destinationBuffer
+  unsigned char* target = [self bytesOf:destinationBuffer
                                   range:NSMakeRange(destinationOffset, size)
                                      as:"-copyFromBuffer: destination"];
   if (source && target) _submission->commands().copy(target, source, size);

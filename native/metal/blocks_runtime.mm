@@ -25,28 +25,28 @@ enum : int { captured_object = 3, captured_block = 7, captured_byref = 8, by_byr
 
 struct Descriptor {
   unsigned long reserved, size;
-  void (*copy)(void *to, const void *from);  // these two only with has_helpers
-  void (*dispose)(const void *block);
+  void (*copy)(void* to, const void* from);  // these two only with has_helpers
+  void (*dispose)(const void* block);
 };
 
 struct Block {
-  void *isa;
+  void* isa;
   int flags, reserved;
-  void (*invoke)(void *, ...);
-  Descriptor *descriptor;
+  void (*invoke)(void*, ...);
+  Descriptor* descriptor;
 };
 
 // A variable declared __block.
 struct Byref {
-  void *isa;
-  Byref *forwarding;
+  void* isa;
+  Byref* forwarding;
   int flags;
   unsigned size;
-  void (*keep)(void *to, void *from);  // these two only with has_helpers
-  void (*destroy)(void *);
+  void (*keep)(void* to, void* from);  // these two only with has_helpers
+  void (*destroy)(void*);
 };
 
-void count_up(int *flags) {
+void count_up(int* flags) {
   int now = __atomic_load_n(flags, __ATOMIC_RELAXED);
   while ((now & count_mask) != count_mask &&
          !__atomic_compare_exchange_n(flags, &now, now + 1, true, __ATOMIC_RELAXED,
@@ -55,7 +55,7 @@ void count_up(int *flags) {
 }
 
 /// True if that was the last one.
-bool count_down(int *flags) {
+bool count_down(int* flags) {
   int now = __atomic_load_n(flags, __ATOMIC_RELAXED);
   do {
     if ((now & count_mask) == count_mask) return false;
@@ -65,13 +65,13 @@ bool count_down(int *flags) {
 }
 
 /// The variable's place on the heap, made when the first block that uses it is copied.
-Byref *copy_byref(Byref *variable) {
-  Byref *source = variable->forwarding;
+Byref* copy_byref(Byref* variable) {
+  Byref* source = variable->forwarding;
   if (source->flags & on_heap) {
     count_up(&source->flags);
     return source;
   }
-  auto *copy = static_cast<Byref *>(malloc(source->size));
+  auto* copy = static_cast<Byref*>(malloc(source->size));
   if (!copy) abort();
   memcpy(copy, source, source->size);
   copy->flags =
@@ -82,7 +82,7 @@ Byref *copy_byref(Byref *variable) {
   return copy;
 }
 
-void release_byref(Byref *variable) {
+void release_byref(Byref* variable) {
   variable = variable->forwarding;
   if (!(variable->flags & on_heap) || !count_down(&variable->flags)) return;
   if (variable->flags & has_helpers) variable->destroy(variable);
@@ -96,14 +96,14 @@ extern "C" {
 MFA_HIDDEN void *_NSConcreteStackBlock[32], *_NSConcreteGlobalBlock[32],
     *_NSConcreteMallocBlock[32];
 
-MFA_HIDDEN void *_Block_copy(const void *pointer) {
-  auto *block = static_cast<Block *>(const_cast<void *>(pointer));
+MFA_HIDDEN void* _Block_copy(const void* pointer) {
+  auto* block = static_cast<Block*>(const_cast<void*>(pointer));
   if (!block || (block->flags & is_global)) return block;
   if (block->flags & on_heap) {
     count_up(&block->flags);
     return block;
   }
-  auto *copy = static_cast<Block *>(malloc(block->descriptor->size));
+  auto* copy = static_cast<Block*>(malloc(block->descriptor->size));
   if (!copy) return nullptr;
   memcpy(copy, block, block->descriptor->size);
   copy->isa = _NSConcreteMallocBlock;
@@ -112,15 +112,15 @@ MFA_HIDDEN void *_Block_copy(const void *pointer) {
   return copy;
 }
 
-MFA_HIDDEN void _Block_release(const void *pointer) {
-  auto *block = static_cast<Block *>(const_cast<void *>(pointer));
+MFA_HIDDEN void _Block_release(const void* pointer) {
+  auto* block = static_cast<Block*>(const_cast<void*>(pointer));
   if (!block || !(block->flags & on_heap) || !count_down(&block->flags)) return;
   if (block->flags & has_helpers) block->descriptor->dispose(block);
   free(block);
 }
 
-MFA_HIDDEN void _Block_object_assign(void *place, const void *value, const int kind) {
-  void *kept = const_cast<void *>(value);
+MFA_HIDDEN void _Block_object_assign(void* place, const void* value, const int kind) {
+  void* kept = const_cast<void*>(value);
   switch (kind & (by_byref | captured_block | captured_byref)) {
     case captured_object:
       [static_cast<id>(kept) retain];
@@ -129,16 +129,16 @@ MFA_HIDDEN void _Block_object_assign(void *place, const void *value, const int k
       kept = _Block_copy(value);
       break;
     case captured_byref:
-      kept = copy_byref(static_cast<Byref *>(kept));
+      kept = copy_byref(static_cast<Byref*>(kept));
       break;
     default:  // __block variables do not retain
       break;
   }
-  *static_cast<void **>(place) = kept;
+  *static_cast<void**>(place) = kept;
 }
 
-MFA_HIDDEN void _Block_object_dispose(const void *value, const int kind) {
-  void *kept = const_cast<void *>(value);
+MFA_HIDDEN void _Block_object_dispose(const void* value, const int kind) {
+  void* kept = const_cast<void*>(value);
   switch (kind & (by_byref | captured_block | captured_byref)) {
     case captured_object:
       [static_cast<id>(kept) release];
@@ -147,7 +147,7 @@ MFA_HIDDEN void _Block_object_dispose(const void *value, const int kind) {
       _Block_release(value);
       break;
     case captured_byref:
-      release_byref(static_cast<Byref *>(kept));
+      release_byref(static_cast<Byref*>(kept));
       break;
     default:
       break;

@@ -12,19 +12,19 @@
 
 @interface MFABuffer : NSObject <MTLBuffer> {
  @public
-  std::shared_ptr<mfa::metal::Memory>
-      *memory;  // never null; GCC's run time constructs no C++ ivars
+  std::shared_ptr<mfa::metal::Memory>*
+      memory;  // never null; GCC's run time constructs no C++ ivars
 
  @private
   MTLResourceOptions _options;
-  MFADevice *_device;
-  NSString *_label;
+  MFADevice* _device;
+  NSString* _label;
 }
-@property(copy, atomic) NSString *label;
+@property(copy, atomic) NSString* label;
 - (instancetype)initWithMemory:(std::shared_ptr<mfa::metal::Memory>)memory
                        options:(MTLResourceOptions)options
-                        device:(MFADevice *)device;
+                        device:(MFADevice*)device;
 @end
 
 /// Null for nil and for an object of another implementation.
-const std::shared_ptr<mfa::metal::Memory> *MFAMemory(id<MTLBuffer> buffer);
+const std::shared_ptr<mfa::metal::Memory>* MFAMemory(id<MTLBuffer> buffer);

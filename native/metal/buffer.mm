@@ -11,7 +11,7 @@ using mfa::metal::Memory;
 
 - (instancetype)initWithMemory:(std::shared_ptr<Memory>)bytes
                        options:(MTLResourceOptions)options
-                        device:(MFADevice *)device {
+                        device:(MFADevice*)device {
   if ((self = [super init])) {
     memory = new std::shared_ptr<Memory>(std::move(bytes));
     _options = options;
@@ -39,7 +39,7 @@ using mfa::metal::Memory;
   return (*memory)->length();
 }
 
-- (void *)contents {
+- (void*)contents {
   return (*memory)->data();
 }
 
@@ -78,7 +78,7 @@ using mfa::metal::Memory;
   (void)range;
 }
 
-- (void)addDebugMarker:(NSString *)marker range:(NSRange)range {
+- (void)addDebugMarker:(NSString*)marker range:(NSRange)range {
   (void)marker;
   (void)range;
 }
@@ -88,8 +88,8 @@ using mfa::metal::Memory;
 
 @end
 
-const std::shared_ptr<Memory> *MFAMemory(id<MTLBuffer> buffer) {
+const std::shared_ptr<Memory>* MFAMemory(id<MTLBuffer> buffer) {
   static const Class ours = [MFABuffer class];
   if (!buffer || [static_cast<id>(buffer) class] != ours) return nullptr;
-  return static_cast<MFABuffer *>(buffer)->memory;
+  return static_cast<MFABuffer*>(buffer)->memory;
 }

@@ -18,7 +18,7 @@ using mfa::metal::Submission;
 @implementation MFACommandBuffer
 @synthesize label = _label;
 
-- (instancetype)initWithQueue:(MFACommandQueue *)queue
+- (instancetype)initWithQueue:(MFACommandQueue*)queue
                         state:(std::shared_ptr<mfa::metal::Queue>)state
                  errorOptions:(MTLCommandBufferErrorOption)options {
   if ((self = [super init])) {
@@ -41,7 +41,7 @@ using mfa::metal::Submission;
   [super dealloc];
 }
 
-- (const std::shared_ptr<Submission> &)submission {
+- (const std::shared_ptr<Submission>&)submission {
   return *_submission;
 }
 
@@ -81,7 +81,7 @@ using mfa::metal::Submission;
   return static_cast<MTLCommandBufferStatus>((*_submission)->status());
 }
 
-- (NSError *)error {
+- (NSError*)error {
   if ([self status] != MTLCommandBufferStatusError) return nil;
   return MFACommandBufferFailure(static_cast<MTLCommandBufferError>((*_submission)->fault()),
                                  (*_submission)->message());
@@ -97,21 +97,21 @@ using mfa::metal::Submission;
   return [held, block] {
     MFAGuard([&] {
       reinterpret_cast<MTLCommandBufferHandler>(block.get())(
-          static_cast<MFACommandBuffer *>(held.get()));
+          static_cast<MFACommandBuffer*>(held.get()));
     });
   };
 }
 
 - (void)commit {
-  Submission &submission = **_submission;
+  Submission& submission = **_submission;
   if (!submission.open()) return;
   if (_encoding) {
     submission.fail(Fault::invalid_resource,
                     "the command buffer was committed before -endEncoding of its last encoder");
   }
   // Only now: before, the blocks' hold on this object would keep it alive for ever.
-  for (auto &block : *_scheduled) submission.on_scheduled([self handlerFor:block]);
-  for (auto &block : *_completed) submission.on_completed([self handlerFor:block]);
+  for (auto& block : *_scheduled) submission.on_scheduled([self handlerFor:block]);
+  for (auto& block : *_completed) submission.on_completed([self handlerFor:block]);
   _scheduled->clear();
   _completed->clear();
   submission.commit();
@@ -144,8 +144,8 @@ using mfa::metal::Submission;
 }
 
 /// False, and the reason is kept, if nothing more can be encoded now.
-- (BOOL)mayEncode:(const char *)what {
-  Submission &submission = **_submission;
+- (BOOL)mayEncode:(const char*)what {
+  Submission& submission = **_submission;
   if (!submission.open()) return NO;
   if (_encoding) {
     submission.fail(Fault::invalid_resource,
@@ -177,17 +177,17 @@ using mfa::metal::Submission;
 
 - (void)encodeWaitForEvent:(id<MTLEvent>)event value:(uint64_t)value {
   if ([self mayEncode:"-encodeWaitForEvent:value:"] && event) {
-    (*_submission)->commands().wait([static_cast<MFAEvent *>(event) event], value);
+    (*_submission)->commands().wait([static_cast<MFAEvent*>(event) event], value);
   }
 }
 
 - (void)encodeSignalEvent:(id<MTLEvent>)event value:(uint64_t)value {
   if ([self mayEncode:"-encodeSignalEvent:value:"] && event) {
-    (*_submission)->commands().signal([static_cast<MFAEvent *>(event) event], value);
+    (*_submission)->commands().signal([static_cast<MFAEvent*>(event) event], value);
   }
 }
 
-- (void)pushDebugGroup:(NSString *)string {
+- (void)pushDebugGroup:(NSString*)string {
   (void)string;
 }
 

@@ -12,10 +12,10 @@
 
 @interface MFACommandQueue : NSObject <MTLCommandQueue> {
  @private
-  MFADevice *_device;
-  std::shared_ptr<mfa::metal::Queue> *_queue;
-  NSString *_label;
+  MFADevice* _device;
+  std::shared_ptr<mfa::metal::Queue>* _queue;
+  NSString* _label;
 }
-@property(copy, atomic) NSString *label;
-- (instancetype)initWithDevice:(MFADevice *)device capacity:(NSUInteger)capacity;
+@property(copy, atomic) NSString* label;
+- (instancetype)initWithDevice:(MFADevice*)device capacity:(NSUInteger)capacity;
 @end

@@ -13,7 +13,7 @@ using mfa::metal::Queue;
 @implementation MFACommandQueue
 @synthesize label = _label;
 
-- (instancetype)initWithDevice:(MFADevice *)device capacity:(NSUInteger)capacity {
+- (instancetype)initWithDevice:(MFADevice*)device capacity:(NSUInteger)capacity {
   if ((self = [super init])) {
     _device = [device retain];
     _queue = new std::shared_ptr<Queue>(std::make_shared<Queue>(capacity));
@@ -42,7 +42,7 @@ using mfa::metal::Queue;
   return [self commandBuffer];
 }
 
-- (id<MTLCommandBuffer>)commandBufferWithDescriptor:(MTLCommandBufferDescriptor *)descriptor {
+- (id<MTLCommandBuffer>)commandBufferWithDescriptor:(MTLCommandBufferDescriptor*)descriptor {
   (*_queue)->wait_for_room();
   return [[[MFACommandBuffer alloc] initWithQueue:self
                                             state:*_queue

@@ -13,8 +13,8 @@
 @interface MFAComputeEncoder : MFAEncoder <MTLComputeCommandEncoder, MFAEncoderExtras> {
  @private
   MTLDispatchType _dispatchType;
-  std::shared_ptr<const mfa::metal::Kernel> *_kernel;
-  mfa::metal::Bindings *_bindings;
+  std::shared_ptr<const mfa::metal::Kernel>* _kernel;
+  mfa::metal::Bindings* _bindings;
 }
-- (instancetype)initWithCommandBuffer:(MFACommandBuffer *)buffer dispatchType:(MTLDispatchType)type;
+- (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer dispatchType:(MTLDispatchType)type;
 @end

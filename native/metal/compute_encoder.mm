@@ -15,8 +15,7 @@ static const NSUInteger max_inline_bytes = 4096;
 
 @implementation MFAComputeEncoder
 
-- (instancetype)initWithCommandBuffer:(MFACommandBuffer *)buffer
-                         dispatchType:(MTLDispatchType)type {
+- (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer dispatchType:(MTLDispatchType)type {
   if ((self = [super initWithCommandBuffer:buffer])) {
     _dispatchType = type;
     _kernel = new std::shared_ptr<const Kernel>;
@@ -35,14 +34,14 @@ static const NSUInteger max_inline_bytes = 4096;
   return _dispatchType;
 }
 
-static std::string slot_message(const char *method, NSUInteger index) {
+static std::string slot_message(const char* method, NSUInteger index) {
   return std::string(method) + ": index " + std::to_string(index) + "; expected 0 to " +
          std::to_string(MFA_MAX_BUFFERS - 1);
 }
 
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state {
   if (![self recording]) return;
-  const std::shared_ptr<const Kernel> *kernel = MFAKernel(state);
+  const std::shared_ptr<const Kernel>* kernel = MFAKernel(state);
   if (!kernel) {
     [self fail:"-setComputePipelineState: expected a pipeline state of this device"];
     return;
@@ -51,7 +50,7 @@ static std::string slot_message(const char *method, NSUInteger index) {
   _submission->commands().keep(*kernel);
 }
 
-- (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
+- (void)setBytes:(const void*)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
   if (![self recording]) return;
   if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message("-setBytes:length:atIndex:", index)];
   if (length > max_inline_bytes || !bytes) {
@@ -66,12 +65,12 @@ static std::string slot_message(const char *method, NSUInteger index) {
   if (![self recording]) return;
   if (index >= MFA_MAX_BUFFERS)
     return [self fail:slot_message("-setBuffer:offset:atIndex:", index)];
-  Bindings::Buffer &binding = _bindings->buffers[index];
+  Bindings::Buffer& binding = _bindings->buffers[index];
   if (!buffer) {
     binding = {};
     return;
   }
-  const auto *memory = MFAMemory(buffer);
+  const auto* memory = MFAMemory(buffer);
   if (!memory) return [self fail:"-setBuffer:offset:atIndex: expected a buffer of this device"];
   _submission->commands().keep(*memory);
   binding = {(*memory)->data(), (*memory)->length(), offset};
@@ -89,8 +88,8 @@ static std::string slot_message(const char *method, NSUInteger index) {
   _bindings->buffers[index].offset = offset;
 }
 
-- (void)setBuffers:(const id<MTLBuffer> *)buffers
-           offsets:(const NSUInteger *)offsets
+- (void)setBuffers:(const id<MTLBuffer>*)buffers
+           offsets:(const NSUInteger*)offsets
          withRange:(NSRange)range {
   for (NSUInteger i = 0; i < range.length; ++i) {
     [self setBuffer:buffers[i] offset:offsets[i] atIndex:range.location + i];
@@ -117,7 +116,7 @@ static Grid grid_of(MTLSize size, MTLSize group, bool threads) {
 
 static const char no_pipeline[] = "a dispatch without -setComputePipelineState: before it";
 
-- (void)encode:(const Grid &)grid {
+- (void)encode:(const Grid&)grid {
   if (![self recording]) return;
   if (!*_kernel) return [self fail:no_pipeline];
   auto encoded = _submission->commands().dispatch(**_kernel, *_bindings, grid);
@@ -137,7 +136,7 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
                          threadsPerThreadgroup:(MTLSize)threads {
   if (![self recording]) return;
   if (!*_kernel) return [self fail:no_pipeline];
-  const auto *memory = MFAMemory(indirectBuffer);
+  const auto* memory = MFAMemory(indirectBuffer);
   const size_t size = sizeof(MTLDispatchThreadgroupsIndirectArguments);
   if (!memory || (*memory)->length() < size || offset > (*memory)->length() - size || offset % 4) {
     return [self fail:"-dispatchThreadgroupsWithIndirectBuffer: expected a buffer with " +
@@ -145,10 +144,10 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
                       " bytes at an offset that is a multiple of 4, got offset " +
                       std::to_string(offset)];
   }
-  auto &commands = _submission->commands();
+  auto& commands = _submission->commands();
   commands.keep(*memory);
   const uint64_t group[3] = {threads.width, threads.height, threads.depth};
-  const auto *counts = reinterpret_cast<const uint32_t *>((*memory)->data() + offset);
+  const auto* counts = reinterpret_cast<const uint32_t*>((*memory)->data() + offset);
   auto encoded = commands.dispatch_indirect(**_kernel, *_bindings, counts, group);
   if (!encoded) [self fail:encoded.error()];
 }
@@ -167,7 +166,7 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
   (void)scope;
 }
 
-- (void)memoryBarrierWithResources:(const id<MTLResource> *)resources count:(NSUInteger)count {
+- (void)memoryBarrierWithResources:(const id<MTLResource>*)resources count:(NSUInteger)count {
   (void)resources;
   (void)count;
 }
@@ -176,19 +175,19 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
 - (void)useResource:(id<MTLResource>)resource usage:(MTLResourceUsage)usage {
   (void)usage;
   if (![self recording]) return;
-  if (const auto *memory = MFAMemory(static_cast<id<MTLBuffer>>(resource))) {
+  if (const auto* memory = MFAMemory(static_cast<id<MTLBuffer>>(resource))) {
     _submission->commands().keep(*memory);
   }
 }
 
-- (void)useResources:(const id<MTLResource> *)resources
+- (void)useResources:(const id<MTLResource>*)resources
                count:(NSUInteger)count
                usage:(MTLResourceUsage)usage {
   for (NSUInteger i = 0; i < count; ++i) [self useResource:resources[i] usage:usage];
 }
 
-- (NSError *)errorFor:(const Grid &)grid {
-  if (NSError *earlier = [self mfaEncodingError]) return earlier;
+- (NSError*)errorFor:(const Grid&)grid {
+  if (NSError* earlier = [self mfaEncodingError]) return earlier;
   std::string message = no_pipeline;
   if (*_kernel) {
     auto checked = mfa::metal::check_grid(**_kernel, grid);
@@ -199,13 +198,13 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
   return MFACommandBufferFailure(MTLCommandBufferErrorInvalidResource, message);
 }
 
-- (NSError *)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
-                       threadsPerThreadgroup:(MTLSize)threads {
+- (NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
+                      threadsPerThreadgroup:(MTLSize)threads {
   return [self errorFor:grid_of(threadgroups, threads, false)];
 }
 
-- (NSError *)mfaErrorForDispatchThreads:(MTLSize)threads
-                  threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
+- (NSError*)mfaErrorForDispatchThreads:(MTLSize)threads
+                 threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
   return [self errorFor:grid_of(threads, threadsPerThreadgroup, true)];
 }
 

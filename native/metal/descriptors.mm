@@ -36,8 +36,8 @@
   _mathMode = enabled ? MTLMathModeFast : MTLMathModeSafe;
 }
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLCompileOptions *copy = [[MTLCompileOptions allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLCompileOptions* copy = [[MTLCompileOptions allocWithZone:zone] init];
   copy->_preprocessorMacros = [_preprocessorMacros copyWithZone:zone];
   copy->_mathMode = _mathMode;
   copy->_mathFloatingPointFunctions = _mathFloatingPointFunctions;
@@ -57,7 +57,7 @@
 @synthesize name = _name, specializedName = _specializedName, constantValues = _constantValues,
             options = _options;
 
-+ (MTLFunctionDescriptor *)functionDescriptor {
++ (MTLFunctionDescriptor*)functionDescriptor {
   return [[[MTLFunctionDescriptor alloc] init] autorelease];
 }
 
@@ -68,8 +68,8 @@
   [super dealloc];
 }
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLFunctionDescriptor *copy = [[MTLFunctionDescriptor allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLFunctionDescriptor* copy = [[MTLFunctionDescriptor allocWithZone:zone] init];
   copy->_name = [_name copyWithZone:zone];
   copy->_specializedName = [_specializedName copyWithZone:zone];
   copy->_constantValues = [_constantValues copyWithZone:zone];
@@ -82,8 +82,8 @@
 @implementation MTLPipelineBufferDescriptor
 @synthesize mutability = _mutability;
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLPipelineBufferDescriptor *copy = [[MTLPipelineBufferDescriptor allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLPipelineBufferDescriptor* copy = [[MTLPipelineBufferDescriptor allocWithZone:zone] init];
   copy->_mutability = _mutability;
   return copy;
 }
@@ -102,9 +102,9 @@
   [super dealloc];
 }
 
-- (MTLPipelineBufferDescriptor *)objectAtIndexedSubscript:(NSUInteger)bufferIndex {
-  NSNumber *key = [NSNumber numberWithUnsignedInteger:bufferIndex];
-  MTLPipelineBufferDescriptor *descriptor = [_descriptors objectForKey:key];
+- (MTLPipelineBufferDescriptor*)objectAtIndexedSubscript:(NSUInteger)bufferIndex {
+  NSNumber* key = [NSNumber numberWithUnsignedInteger:bufferIndex];
+  MTLPipelineBufferDescriptor* descriptor = [_descriptors objectForKey:key];
   if (!descriptor) {
     descriptor = [[[MTLPipelineBufferDescriptor alloc] init] autorelease];
     [_descriptors setObject:descriptor forKey:key];
@@ -112,8 +112,8 @@
   return descriptor;
 }
 
-- (void)setObject:(MTLPipelineBufferDescriptor *)buffer atIndexedSubscript:(NSUInteger)bufferIndex {
-  NSNumber *key = [NSNumber numberWithUnsignedInteger:bufferIndex];
+- (void)setObject:(MTLPipelineBufferDescriptor*)buffer atIndexedSubscript:(NSUInteger)bufferIndex {
+  NSNumber* key = [NSNumber numberWithUnsignedInteger:bufferIndex];
   if (buffer) {
     [_descriptors setObject:buffer forKey:key];
   } else {
@@ -121,9 +121,9 @@
   }
 }
 
-- (void)copyFrom:(MTLPipelineBufferDescriptorArray *)other {
-  for (NSNumber *key in other->_descriptors) {
-    MTLPipelineBufferDescriptor *copy = [[other->_descriptors objectForKey:key] copy];
+- (void)copyFrom:(MTLPipelineBufferDescriptorArray*)other {
+  for (NSNumber* key in other->_descriptors) {
+    MTLPipelineBufferDescriptor* copy = [[other->_descriptors objectForKey:key] copy];
     [_descriptors setObject:copy forKey:key];
     [copy release];
   }
@@ -160,8 +160,8 @@
   _buffers = [[MTLPipelineBufferDescriptorArray alloc] init];
 }
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLComputePipelineDescriptor *copy = [[MTLComputePipelineDescriptor allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLComputePipelineDescriptor* copy = [[MTLComputePipelineDescriptor allocWithZone:zone] init];
   copy->_label = [_label copyWithZone:zone];
   copy->_computeFunction = [_computeFunction retain];
   copy->_threadGroupSizeIsMultipleOfThreadExecutionWidth =
@@ -182,8 +182,8 @@
   return self;
 }
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLCommandBufferDescriptor *copy = [[MTLCommandBufferDescriptor allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLCommandBufferDescriptor* copy = [[MTLCommandBufferDescriptor allocWithZone:zone] init];
   copy->_retainedReferences = _retainedReferences;
   copy->_errorOptions = _errorOptions;
   return copy;

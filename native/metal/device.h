@@ -11,10 +11,10 @@
 @interface MFADevice : NSObject <MTLDevice, MFADeviceExtras> {
  @private
   mfa::jit::Path _path;
-  NSString *_name;
-  mfa::metal::MemoryCounter *_allocated;
+  NSString* _name;
+  mfa::metal::MemoryCounter* _allocated;
 }
 /// One of the two devices there are, never released: the fast one, or the width-1 reference.
-+ (MFADevice *)deviceWithPath:(mfa::jit::Path)path;
++ (MFADevice*)deviceWithPath:(mfa::jit::Path)path;
 - (mfa::jit::Path)path;
 @end

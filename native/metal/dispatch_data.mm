@@ -8,7 +8,7 @@
 
 @interface MFADispatchData : NSObject <OS_dispatch_data> {
  @public
-  const void *bytes;
+  const void* bytes;
   size_t size;
   dispatch_block_t destructor;  // copied; null if the bytes are ours
   BOOL owned;
@@ -18,7 +18,7 @@
 @implementation MFADispatchData
 
 - (void)dealloc {
-  if (owned) free(const_cast<void *>(bytes));
+  if (owned) free(const_cast<void*>(bytes));
   if (destructor) {
     destructor();
     Block_release(destructor);
@@ -32,9 +32,9 @@
 const dispatch_block_t _dispatch_data_destructor_free = ^{
 };
 
-dispatch_data_t dispatch_data_create(const void *buffer, size_t size, dispatch_queue_t,
+dispatch_data_t dispatch_data_create(const void* buffer, size_t size, dispatch_queue_t,
                                      dispatch_block_t destructor) {
-  MFADispatchData *data = [[MFADispatchData alloc] init];
+  MFADispatchData* data = [[MFADispatchData alloc] init];
   data->bytes = buffer;
   data->size = size;
   if (destructor == _dispatch_data_destructor_free) {
@@ -42,7 +42,7 @@ dispatch_data_t dispatch_data_create(const void *buffer, size_t size, dispatch_q
   } else if (destructor) {
     data->destructor = Block_copy(destructor);
   } else {
-    void *copy = malloc(size ? size : 1);
+    void* copy = malloc(size ? size : 1);
     if (!copy) {
       [data release];
       return nil;
@@ -55,11 +55,11 @@ dispatch_data_t dispatch_data_create(const void *buffer, size_t size, dispatch_q
 }
 
 size_t dispatch_data_get_size(dispatch_data_t data) {
-  return data ? static_cast<MFADispatchData *>(data)->size : 0;
+  return data ? static_cast<MFADispatchData*>(data)->size : 0;
 }
 
 bool dispatch_data_apply(dispatch_data_t data, dispatch_data_applier_t applier) {
-  auto *whole = static_cast<MFADispatchData *>(data);
+  auto* whole = static_cast<MFADispatchData*>(data);
   if (!whole || whole->size == 0) return true;
   return applier(data, 0, whole->bytes, whole->size);
 }

@@ -13,18 +13,18 @@
 
 @interface MFAEncoder : NSObject <MTLCommandEncoder> {
  @protected
-  mfa::metal::Submission *_submission;  // lives as long as the command buffer, which is retained
+  mfa::metal::Submission* _submission;  // lives as long as the command buffer, which is retained
   BOOL _ended;
 
  @private
-  MFACommandBuffer *_buffer;
-  NSString *_label;
+  MFACommandBuffer* _buffer;
+  NSString* _label;
 }
-@property(copy, atomic) NSString *label;
-- (instancetype)initWithCommandBuffer:(MFACommandBuffer *)buffer;
+@property(copy, atomic) NSString* label;
+- (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer;
 /// True if commands can be recorded: the encoder has not ended, nothing has failed so far.
 - (BOOL)recording;
 /// The command buffer will end in this error, unless it has another one already.
 - (void)fail:(std::string)message;
-- (NSError *)mfaEncodingError;
+- (NSError*)mfaEncodingError;
 @end

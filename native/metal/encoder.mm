@@ -12,7 +12,7 @@ using mfa::metal::Fault;
 @implementation MFAEncoder
 @synthesize label = _label;
 
-- (instancetype)initWithCommandBuffer:(MFACommandBuffer *)buffer {
+- (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer {
   if ((self = [super init])) {
     _buffer = [buffer retain];
     _submission = [buffer submission].get();
@@ -46,7 +46,7 @@ using mfa::metal::Fault;
   _submission->fail(Fault::invalid_resource, std::move(message));
 }
 
-- (NSError *)mfaEncodingError {
+- (NSError*)mfaEncodingError {
   if (_submission->failed()) {
     return MFACommandBufferFailure(static_cast<MTLCommandBufferError>(_submission->fault()),
                                    _submission->message());
@@ -62,11 +62,11 @@ using mfa::metal::Fault;
   [_buffer encoderEnded];
 }
 
-- (void)insertDebugSignpost:(NSString *)string {
+- (void)insertDebugSignpost:(NSString*)string {
   (void)string;
 }
 
-- (void)pushDebugGroup:(NSString *)string {
+- (void)pushDebugGroup:(NSString*)string {
   (void)string;
 }
 

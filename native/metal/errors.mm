@@ -5,8 +5,8 @@
 NSErrorDomain const MTLLibraryErrorDomain = @"MTLLibraryErrorDomain";
 NSErrorDomain const MTLCommandBufferErrorDomain = @"MTLCommandBufferErrorDomain";
 
-NSString *MFAString(const std::string &text) {
-  NSString *string = [[NSString alloc] initWithBytes:text.data()
+NSString* MFAString(const std::string& text) {
+  NSString* string = [[NSString alloc] initWithBytes:text.data()
                                               length:text.size()
                                             encoding:NSUTF8StringEncoding];
   if (!string) {
@@ -17,26 +17,26 @@ NSString *MFAString(const std::string &text) {
   return [string autorelease];
 }
 
-std::string MFAText(NSString *string) {
-  const char *text = [string UTF8String];
+std::string MFAText(NSString* string) {
+  const char* text = [string UTF8String];
   return text ? text : "";
 }
 
-static NSError *failure(NSString *domain, NSInteger code, const std::string &message) {
-  NSDictionary *info = [NSDictionary dictionaryWithObject:MFAString(message)
+static NSError* failure(NSString* domain, NSInteger code, const std::string& message) {
+  NSDictionary* info = [NSDictionary dictionaryWithObject:MFAString(message)
                                                    forKey:NSLocalizedDescriptionKey];
   return [NSError errorWithDomain:domain code:code userInfo:info];
 }
 
-NSError *MFALibraryFailure(MTLLibraryError code, const std::string &message) {
+NSError* MFALibraryFailure(MTLLibraryError code, const std::string& message) {
   return failure(MTLLibraryErrorDomain, static_cast<NSInteger>(code), message);
 }
 
-NSError *MFACommandBufferFailure(MTLCommandBufferError code, const std::string &message) {
+NSError* MFACommandBufferFailure(MTLCommandBufferError code, const std::string& message) {
   return failure(MTLCommandBufferErrorDomain, static_cast<NSInteger>(code), message);
 }
 
-id MFARefuse(NSError **where, NSError *error) {
+id MFARefuse(NSError** where, NSError* error) {
   if (where) *where = error;
   return nil;
 }

@@ -11,7 +11,7 @@ using mfa::metal::Event;
 @implementation MFAEvent
 @synthesize label = _label;
 
-- (instancetype)initWithDevice:(MFADevice *)device {
+- (instancetype)initWithDevice:(MFADevice*)device {
   if ((self = [super init])) {
     _device = [device retain];
     _event = new std::shared_ptr<Event>(std::make_shared<Event>());
@@ -47,7 +47,7 @@ using mfa::metal::Event;
   return (*_event)->wait(value, std::chrono::milliseconds(std::min(milliseconds, longest)));
 }
 
-- (void)notifyListener:(MTLSharedEventListener *)listener
+- (void)notifyListener:(MTLSharedEventListener*)listener
                atValue:(uint64_t)value
                  block:(MTLSharedEventNotificationBlock)block {
   if (!listener || !block) return;
@@ -56,7 +56,7 @@ using mfa::metal::Event;
     mfa::metal::run_for_listeners([held, held_block, reached] {
       MFAGuard([&] {
         reinterpret_cast<MTLSharedEventNotificationBlock>(held_block.get())(
-            static_cast<MFAEvent *>(held.get()), reached);
+            static_cast<MFAEvent*>(held.get()), reached);
       });
     });
   });
@@ -70,8 +70,8 @@ using mfa::metal::Event;
   return [super init];
 }
 
-+ (MTLSharedEventListener *)sharedListener {
-  static MTLSharedEventListener *const listener = [[MTLSharedEventListener alloc] init];
++ (MTLSharedEventListener*)sharedListener {
+  static MTLSharedEventListener* const listener = [[MTLSharedEventListener alloc] init];
   return listener;
 }
 
@@ -80,7 +80,7 @@ using mfa::metal::Event;
 @implementation MFAFence
 @synthesize label = _label;
 
-- (instancetype)initWithDevice:(MFADevice *)device {
+- (instancetype)initWithDevice:(MFADevice*)device {
   if ((self = [super init])) _device = [device retain];
   return self;
 }

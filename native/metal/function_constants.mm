@@ -13,8 +13,8 @@ using mfa::air::ConstantValues;
 
 @implementation MTLFunctionConstantValues
 
-static ConstantValues *values_of(MTLFunctionConstantValues *object) {
-  return static_cast<ConstantValues *>(object->_values);
+static ConstantValues* values_of(MTLFunctionConstantValues* object) {
+  return static_cast<ConstantValues*>(object->_values);
 }
 
 - (instancetype)init {
@@ -27,8 +27,8 @@ static ConstantValues *values_of(MTLFunctionConstantValues *object) {
   [super dealloc];
 }
 
-- (id)copyWithZone:(NSZone *)zone {
-  MTLFunctionConstantValues *copy = [[MTLFunctionConstantValues allocWithZone:zone] init];
+- (id)copyWithZone:(NSZone*)zone {
+  MTLFunctionConstantValues* copy = [[MTLFunctionConstantValues allocWithZone:zone] init];
   @synchronized(self) {
     *values_of(copy) = *values_of(self);
   }
@@ -36,7 +36,7 @@ static ConstantValues *values_of(MTLFunctionConstantValues *object) {
 }
 
 /// A type of unknown size keeps its number, so that binding it can say what is wrong.
-static ConstantValue constant(const void *bytes, MTLDataType type) {
+static ConstantValue constant(const void* bytes, MTLDataType type) {
   ConstantValue value;
   value.type = type <= UINT8_MAX ? static_cast<uint8_t>(type) : UINT8_MAX;
   const size_t size = mfa::metal::data_type_size(type);
@@ -44,22 +44,22 @@ static ConstantValue constant(const void *bytes, MTLDataType type) {
   return value;
 }
 
-- (void)setConstantValue:(const void *)value type:(MTLDataType)type atIndex:(NSUInteger)index {
+- (void)setConstantValue:(const void*)value type:(MTLDataType)type atIndex:(NSUInteger)index {
   @synchronized(self) {
     if (index <= UINT16_MAX)
       values_of(self)->by_index[static_cast<uint32_t>(index)] = constant(value, type);
   }
 }
 
-- (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range {
+- (void)setConstantValues:(const void*)values type:(MTLDataType)type withRange:(NSRange)range {
   const size_t size = mfa::metal::data_type_size(type);
   for (NSUInteger i = 0; i < range.length && i <= UINT16_MAX; ++i) {
-    const void *value = static_cast<const char *>(values) + i * size;
+    const void* value = static_cast<const char*>(values) + i * size;
     [self setConstantValue:value type:type atIndex:range.location + i];
   }
 }
 
-- (void)setConstantValue:(const void *)value type:(MTLDataType)type withName:(NSString *)name {
+- (void)setConstantValue:(const void*)value type:(MTLDataType)type withName:(NSString*)name {
   @synchronized(self) {
     if (name) values_of(self)->by_name[MFAText(name)] = constant(value, type);
   }
@@ -71,7 +71,7 @@ static ConstantValue constant(const void *bytes, MTLDataType type) {
   }
 }
 
-ConstantValues MFAConstantValues(MTLFunctionConstantValues *values) {
+ConstantValues MFAConstantValues(MTLFunctionConstantValues* values) {
   if (!values) return {};
   @synchronized(values) {
     return *values_of(values);
@@ -80,7 +80,7 @@ ConstantValues MFAConstantValues(MTLFunctionConstantValues *values) {
 
 @end
 
-static const ConstantValue *find(const ConstantRecord &record, const ConstantValues &values) {
+static const ConstantValue* find(const ConstantRecord& record, const ConstantValues& values) {
   if (auto named = values.by_name.find(record.name); named != values.by_name.end()) {
     return &named->second;
   }
@@ -88,13 +88,13 @@ static const ConstantValue *find(const ConstantRecord &record, const ConstantVal
   return numbered == values.by_index.end() ? nullptr : &numbered->second;
 }
 
-mfa::Result<void> MFACheckConstants(const mfa::air::FunctionRecord &function,
-                                    const ConstantValues &values) {
-  for (const ConstantRecord &record : function.constants) {
+mfa::Result<void> MFACheckConstants(const mfa::air::FunctionRecord& function,
+                                    const ConstantValues& values) {
+  for (const ConstantRecord& record : function.constants) {
     const std::string where = "function '" + function.name + "': function constant '" +
                               record.name + "' (index " + std::to_string(record.index) + ", " +
                               mfa::metal::data_type_name(record.type) + ") ";
-    const ConstantValue *value = find(record, values);
+    const ConstantValue* value = find(record, values);
     if (!value && record.required) return mfa::Error{where + "has no value"};
     if (value && value->type != record.type) {
       return mfa::Error{where + "was given a value of type " +

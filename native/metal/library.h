@@ -16,27 +16,27 @@
 
 @interface MFALibrary : NSObject <MTLLibrary> {
  @private
-  MFADevice *_device;
-  std::shared_ptr<const mfa::air::Metallib> *_metallib;
-  NSString *_label;
+  MFADevice* _device;
+  std::shared_ptr<const mfa::air::Metallib>* _metallib;
+  NSString* _label;
 }
-@property(copy, atomic) NSString *label;
+@property(copy, atomic) NSString* label;
 /// Nil, with an error, if the bytes are not a metallib.
-+ (MFALibrary *)newLibraryWithBytes:(std::vector<uint8_t>)bytes
-                             device:(MFADevice *)device
-                              error:(NSError **)error;
++ (MFALibrary*)newLibraryWithBytes:(std::vector<uint8_t>)bytes
+                            device:(MFADevice*)device
+                             error:(NSError**)error;
 @end
 
 @interface MFAFunction : NSObject <MTLFunction, MFAFunctionExtras> {
  @private
-  MFALibrary *_library;
-  std::shared_ptr<const mfa::air::Metallib> *_metallib;
-  const mfa::air::FunctionRecord *_record;
-  mfa::air::ConstantValues *_values;
+  MFALibrary* _library;
+  std::shared_ptr<const mfa::air::Metallib>* _metallib;
+  const mfa::air::FunctionRecord* _record;
+  mfa::air::ConstantValues* _values;
   NSString *_label, *_specializedName;
 }
-@property(copy, atomic) NSString *label;
+@property(copy, atomic) NSString* label;
 - (std::shared_ptr<const mfa::air::Metallib>)metallib;
-- (const mfa::air::FunctionRecord *)record;
-- (const mfa::air::ConstantValues *)constantValues;
+- (const mfa::air::FunctionRecord*)record;
+- (const mfa::air::ConstantValues*)constantValues;
 @end

@@ -17,13 +17,13 @@ using mfa::air::FunctionRecord;
 using mfa::air::Metallib;
 
 @interface MTLFunctionConstant ()
-- (instancetype)initWithRecord:(const ConstantRecord &)record;
+- (instancetype)initWithRecord:(const ConstantRecord&)record;
 @end
 
 @implementation MTLFunctionConstant
 @synthesize name = _name, type = _type, index = _index, required = _required;
 
-- (instancetype)initWithRecord:(const ConstantRecord &)record {
+- (instancetype)initWithRecord:(const ConstantRecord&)record {
   if ((self = [super init])) {
     _name = [MFAString(record.name) copy];
     _type = static_cast<MTLDataType>(record.type);
@@ -41,24 +41,24 @@ using mfa::air::Metallib;
 @end
 
 @interface MFAFunction ()
-- (instancetype)initWithLibrary:(MFALibrary *)library
+- (instancetype)initWithLibrary:(MFALibrary*)library
                        metallib:(std::shared_ptr<const Metallib>)metallib
-                         record:(const FunctionRecord *)record
+                         record:(const FunctionRecord*)record
                          values:(ConstantValues)values;
-@property(copy, atomic) NSString *specializedName;
+@property(copy, atomic) NSString* specializedName;
 @end
 
 @implementation MFALibrary
 @synthesize label = _label;
 
-+ (MFALibrary *)newLibraryWithBytes:(std::vector<uint8_t>)bytes
-                             device:(MFADevice *)device
-                              error:(NSError **)error {
++ (MFALibrary*)newLibraryWithBytes:(std::vector<uint8_t>)bytes
+                            device:(MFADevice*)device
+                             error:(NSError**)error {
   auto opened = Metallib::open(std::move(bytes));
   if (!opened) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorUnsupported, opened.error()));
   }
-  MFALibrary *library = [[MFALibrary alloc] init];
+  MFALibrary* library = [[MFALibrary alloc] init];
   library->_device = [device retain];
   library->_metallib = new std::shared_ptr<const Metallib>(std::move(*opened));
   return library;
@@ -75,9 +75,9 @@ using mfa::air::Metallib;
   return _device;
 }
 
-- (NSArray *)functionNames {
-  NSMutableArray *names = [NSMutableArray array];
-  for (const FunctionRecord &record : (*_metallib)->functions()) {
+- (NSArray*)functionNames {
+  NSMutableArray* names = [NSMutableArray array];
+  for (const FunctionRecord& record : (*_metallib)->functions()) {
     [names addObject:MFAString(record.name)];
   }
   return names;
@@ -87,12 +87,12 @@ using mfa::air::Metallib;
   return MTLLibraryTypeExecutable;
 }
 
-- (NSString *)installName {
+- (NSString*)installName {
   return nil;
 }
 
-- (MFAFunction *)newFunction:(NSString *)name values:(ConstantValues)values {
-  const FunctionRecord *record = name ? (*_metallib)->find(MFAText(name)) : nullptr;
+- (MFAFunction*)newFunction:(NSString*)name values:(ConstantValues)values {
+  const FunctionRecord* record = name ? (*_metallib)->find(MFAText(name)) : nullptr;
   if (!record) return nil;
   return [[MFAFunction alloc] initWithLibrary:self
                                      metallib:*_metallib
@@ -100,14 +100,14 @@ using mfa::air::Metallib;
                                        values:std::move(values)];
 }
 
-- (id<MTLFunction>)newFunctionWithName:(NSString *)name {
+- (id<MTLFunction>)newFunctionWithName:(NSString*)name {
   return [self newFunction:name values:{}];
 }
 
-- (id<MTLFunction>)newFunctionWithName:(NSString *)name
-                        constantValues:(MTLFunctionConstantValues *)constantValues
-                                 error:(NSError **)error {
-  MFAFunction *function = [self newFunction:name values:MFAConstantValues(constantValues)];
+- (id<MTLFunction>)newFunctionWithName:(NSString*)name
+                        constantValues:(MTLFunctionConstantValues*)constantValues
+                                 error:(NSError**)error {
+  MFAFunction* function = [self newFunction:name values:MFAConstantValues(constantValues)];
   if (!function) {
     return MFARefuse(error,
                      MFALibraryFailure(MTLLibraryErrorFunctionNotFound,
@@ -121,39 +121,39 @@ using mfa::air::Metallib;
   return function;
 }
 
-- (id<MTLFunction>)newFunctionWithDescriptor:(MTLFunctionDescriptor *)descriptor
-                                       error:(NSError **)error {
-  MTLFunctionConstantValues *values = [descriptor constantValues];
+- (id<MTLFunction>)newFunctionWithDescriptor:(MTLFunctionDescriptor*)descriptor
+                                       error:(NSError**)error {
+  MTLFunctionConstantValues* values = [descriptor constantValues];
   if (!values) values = [[[MTLFunctionConstantValues alloc] init] autorelease];
   id<MTLFunction> function = [self newFunctionWithName:[descriptor name]
                                         constantValues:values
                                                  error:error];
-  [static_cast<MFAFunction *>(function) setSpecializedName:[descriptor specializedName]];
+  [static_cast<MFAFunction*>(function) setSpecializedName:[descriptor specializedName]];
   return function;
 }
 
-- (void)newFunctionWithDescriptor:(MTLFunctionDescriptor *)descriptor
-                completionHandler:(void (^)(id<MTLFunction>, NSError *))completionHandler {
+- (void)newFunctionWithDescriptor:(MTLFunctionDescriptor*)descriptor
+                completionHandler:(void (^)(id<MTLFunction>, NSError*))completionHandler {
   auto library = MFAHold(self);
   auto wanted =
-      std::shared_ptr<void>([descriptor copy], [](void *held) { [static_cast<id>(held) release]; });
+      std::shared_ptr<void>([descriptor copy], [](void* held) { [static_cast<id>(held) release]; });
   auto handler = MFAHoldBlock(completionHandler);
   mfa::metal::run_in_background([library, wanted, handler] {
     MFAGuard([&] {
-      NSError *error = nil;
-      id<MTLFunction> function = [static_cast<MFALibrary *>(library.get())
-          newFunctionWithDescriptor:static_cast<MTLFunctionDescriptor *>(wanted.get())
+      NSError* error = nil;
+      id<MTLFunction> function = [static_cast<MFALibrary*>(library.get())
+          newFunctionWithDescriptor:static_cast<MTLFunctionDescriptor*>(wanted.get())
                               error:&error];
       [static_cast<id>(function) autorelease];
-      reinterpret_cast<void (^)(id<MTLFunction>, NSError *)>(handler.get())(function, error);
+      reinterpret_cast<void (^)(id<MTLFunction>, NSError*)>(handler.get())(function, error);
     });
   });
 }
 
-- (void)newFunctionWithName:(NSString *)name
-             constantValues:(MTLFunctionConstantValues *)constantValues
-          completionHandler:(void (^)(id<MTLFunction>, NSError *))completionHandler {
-  MTLFunctionDescriptor *descriptor = [MTLFunctionDescriptor functionDescriptor];
+- (void)newFunctionWithName:(NSString*)name
+             constantValues:(MTLFunctionConstantValues*)constantValues
+          completionHandler:(void (^)(id<MTLFunction>, NSError*))completionHandler {
+  MTLFunctionDescriptor* descriptor = [MTLFunctionDescriptor functionDescriptor];
   [descriptor setName:name];
   [descriptor setConstantValues:constantValues];
   [self newFunctionWithDescriptor:descriptor completionHandler:completionHandler];
@@ -164,9 +164,9 @@ using mfa::air::Metallib;
 @implementation MFAFunction
 @synthesize label = _label, specializedName = _specializedName;
 
-- (instancetype)initWithLibrary:(MFALibrary *)library
+- (instancetype)initWithLibrary:(MFALibrary*)library
                        metallib:(std::shared_ptr<const Metallib>)metallib
-                         record:(const FunctionRecord *)record
+                         record:(const FunctionRecord*)record
                          values:(ConstantValues)values {
   if ((self = [super init])) {
     _library = [library retain];
@@ -190,11 +190,11 @@ using mfa::air::Metallib;
   return *_metallib;
 }
 
-- (const FunctionRecord *)record {
+- (const FunctionRecord*)record {
   return _record;
 }
 
-- (const ConstantValues *)constantValues {
+- (const ConstantValues*)constantValues {
   return _values;
 }
 
@@ -202,8 +202,8 @@ using mfa::air::Metallib;
   return [_library device];
 }
 
-- (NSString *)name {
-  NSString *specialized = [self specializedName];
+- (NSString*)name {
+  NSString* specialized = [self specializedName];
   return specialized ? specialized : MFAString(_record->name);
 }
 
@@ -233,16 +233,16 @@ using mfa::air::Metallib;
   }
 }
 
-- (NSArray<id<MTLBinding>> *)mfaBindings {
+- (NSArray<id<MTLBinding>>*)mfaBindings {
   auto reflection = mfa::air::reflect(*_record);
   if (!reflection) return [NSArray array];
   return [MFAReflection(*reflection) bindings];
 }
 
-- (NSDictionary *)functionConstantsDictionary {
-  NSMutableDictionary *constants = [NSMutableDictionary dictionary];
-  for (const ConstantRecord &record : _record->constants) {
-    MTLFunctionConstant *constant = [[MTLFunctionConstant alloc] initWithRecord:record];
+- (NSDictionary*)functionConstantsDictionary {
+  NSMutableDictionary* constants = [NSMutableDictionary dictionary];
+  for (const ConstantRecord& record : _record->constants) {
+    MTLFunctionConstant* constant = [[MTLFunctionConstant alloc] initWithRecord:record];
     [constants setObject:constant forKey:[constant name]];
     [constant release];
   }

@@ -12,18 +12,18 @@
 
 @interface MFAPipelineState : NSObject <MTLComputePipelineState> {
  @public
-  std::shared_ptr<const mfa::metal::Kernel> *kernel;  // never null
+  std::shared_ptr<const mfa::metal::Kernel>* kernel;  // never null
 
  @private
-  MFADevice *_device;
-  NSString *_label;
+  MFADevice* _device;
+  NSString* _label;
 }
 /// Compiles. Nil, with an error, if the function cannot run on the device.
-+ (MFAPipelineState *)newStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
-                                      device:(MFADevice *)device
-                                       error:(NSError **)error;
-- (MTLComputePipelineReflection *)reflection;
++ (MFAPipelineState*)newStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
+                                     device:(MFADevice*)device
+                                      error:(NSError**)error;
+- (MTLComputePipelineReflection*)reflection;
 @end
 
 /// Null for nil and for an object of another implementation.
-const std::shared_ptr<const mfa::metal::Kernel> *MFAKernel(id<MTLComputePipelineState> state);
+const std::shared_ptr<const mfa::metal::Kernel>* MFAKernel(id<MTLComputePipelineState> state);

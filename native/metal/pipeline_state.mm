@@ -14,10 +14,10 @@ using mfa::metal::Kernel;
 
 @implementation MFAPipelineState
 
-static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction *function,
-                                                          MTLComputePipelineDescriptor *descriptor,
-                                                          MFADevice *device) {
-  const mfa::air::FunctionRecord &record = *[function record];
+static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
+                                                          MTLComputePipelineDescriptor* descriptor,
+                                                          MFADevice* device) {
+  const mfa::air::FunctionRecord& record = *[function record];
   if ([function functionType] != MTLFunctionTypeKernel) {
     return mfa::Error{"function '" + record.name + "' is not a kernel"};
   }
@@ -32,9 +32,9 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction *function,
   return Kernel::make([function metallib], record.name, *[function constantValues], options);
 }
 
-+ (MFAPipelineState *)newStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
-                                      device:(MFADevice *)device
-                                       error:(NSError **)error {
++ (MFAPipelineState*)newStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
+                                     device:(MFADevice*)device
+                                      error:(NSError**)error {
   id function = [descriptor computeFunction];
   if (![function isKindOfClass:[MFAFunction class]]) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorFunctionNotFound,
@@ -44,7 +44,7 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction *function,
   if (!compiled) {
     return MFARefuse(error, MFALibraryFailure(MTLLibraryErrorUnsupported, compiled.error()));
   }
-  MFAPipelineState *state = [[MFAPipelineState alloc] init];
+  MFAPipelineState* state = [[MFAPipelineState alloc] init];
   state->kernel = new std::shared_ptr<const Kernel>(std::move(*compiled));
   state->_device = [device retain];
   state->_label = [[descriptor label] copy];
@@ -62,11 +62,11 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction *function,
   return _device;
 }
 
-- (NSString *)label {
+- (NSString*)label {
   return _label;
 }
 
-- (MTLComputePipelineReflection *)reflection {
+- (MTLComputePipelineReflection*)reflection {
   return MFAReflection((*kernel)->reflection());
 }
 
@@ -88,8 +88,8 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction *function,
 
 @end
 
-const std::shared_ptr<const Kernel> *MFAKernel(id<MTLComputePipelineState> state) {
+const std::shared_ptr<const Kernel>* MFAKernel(id<MTLComputePipelineState> state) {
   static const Class ours = [MFAPipelineState class];
   if (!state || [static_cast<id>(state) class] != ours) return nullptr;
-  return static_cast<MFAPipelineState *>(state)->kernel;
+  return static_cast<MFAPipelineState*>(state)->kernel;
 }

@@ -10,7 +10,7 @@ using mfa::air::Argument;
 /// One argument in both the forms that Metal has for it.
 @interface MFABinding : NSObject <MTLBufferBinding, MTLThreadgroupBinding> {
  @public
-  NSString *name;
+  NSString* name;
   MTLBindingType type;
   MTLBindingAccess access;
   NSUInteger index, alignment, size;
@@ -26,7 +26,7 @@ using mfa::air::Argument;
   [super dealloc];
 }
 
-- (NSString *)name {
+- (NSString*)name {
   return name;
 }
 
@@ -73,16 +73,16 @@ using mfa::air::Argument;
 @end
 
 @interface MTLArgument ()
-- (instancetype)initWithBinding:(MFABinding *)binding;
+- (instancetype)initWithBinding:(MFABinding*)binding;
 @end
 
 @implementation MTLArgument
 
-static MFABinding *binding_of(MTLArgument *argument) {
-  return static_cast<MFABinding *>(argument->_binding);
+static MFABinding* binding_of(MTLArgument* argument) {
+  return static_cast<MFABinding*>(argument->_binding);
 }
 
-- (instancetype)initWithBinding:(MFABinding *)binding {
+- (instancetype)initWithBinding:(MFABinding*)binding {
   if ((self = [super init])) _binding = [binding retain];
   return self;
 }
@@ -92,7 +92,7 @@ static MFABinding *binding_of(MTLArgument *argument) {
   [super dealloc];
 }
 
-- (NSString *)name {
+- (NSString*)name {
   return binding_of(self)->name;
 }
 
@@ -140,7 +140,7 @@ static MFABinding *binding_of(MTLArgument *argument) {
 @end
 
 @interface MTLComputePipelineReflection ()
-- (instancetype)initWithReflection:(const mfa::air::Reflection &)reflection;
+- (instancetype)initWithReflection:(const mfa::air::Reflection&)reflection;
 @end
 
 @implementation MTLComputePipelineReflection
@@ -158,10 +158,10 @@ static MTLBindingAccess access_of(Argument::Access access) {
 }
 
 /// Nil for what is no binding, like thread_position_in_grid.
-static MFABinding *new_binding(const Argument &argument) {
+static MFABinding* new_binding(const Argument& argument) {
   const bool buffer = argument.kind == Argument::Kind::buffer;
   if (!buffer && argument.kind != Argument::Kind::threadgroup) return nil;
-  MFABinding *binding = [[MFABinding alloc] init];
+  MFABinding* binding = [[MFABinding alloc] init];
   binding->name = [MFAString(argument.name) copy];
   binding->type = buffer ? MTLBindingTypeBuffer : MTLBindingTypeThreadgroupMemory;
   binding->access = access_of(argument.access);
@@ -175,14 +175,14 @@ static MFABinding *new_binding(const Argument &argument) {
   return binding;
 }
 
-- (instancetype)initWithReflection:(const mfa::air::Reflection &)reflection {
+- (instancetype)initWithReflection:(const mfa::air::Reflection&)reflection {
   if (!(self = [super init])) return nil;
-  NSMutableArray *bindings = [[NSMutableArray alloc] init];
-  NSMutableArray *arguments = [[NSMutableArray alloc] init];
-  for (const Argument &argument : reflection.arguments) {
-    MFABinding *binding = new_binding(argument);
+  NSMutableArray* bindings = [[NSMutableArray alloc] init];
+  NSMutableArray* arguments = [[NSMutableArray alloc] init];
+  for (const Argument& argument : reflection.arguments) {
+    MFABinding* binding = new_binding(argument);
     if (!binding) continue;
-    MTLArgument *older = [[MTLArgument alloc] initWithBinding:binding];
+    MTLArgument* older = [[MTLArgument alloc] initWithBinding:binding];
     [bindings addObject:binding];
     [arguments addObject:older];
     [older release];
@@ -201,6 +201,6 @@ static MFABinding *new_binding(const Argument &argument) {
 
 @end
 
-MTLComputePipelineReflection *MFAReflection(const mfa::air::Reflection &reflection) {
+MTLComputePipelineReflection* MFAReflection(const mfa::air::Reflection& reflection) {
   return [[[MTLComputePipelineReflection alloc] initWithReflection:reflection] autorelease];
 }

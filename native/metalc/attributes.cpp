@@ -8,6 +8,7 @@
 #include "clang/AST/Expr.h"
 #include "clang/Basic/DiagnosticSema.h"
 #include "clang/Basic/ParsedAttrInfo.h"
+#include "clang/Sema/Lookup.h"
 #include "clang/Sema/ParsedAttr.h"
 #include "clang/Sema/Sema.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -102,6 +103,20 @@ void place_in_threadgroup(clang::Sema& sema, clang::Decl* decl) {
     variable->setStorageClass(clang::SC_Static);
 }
 
+// The parser takes a lone identifier for a name of its own; here it is that of a constant.
+clang::Expr* expression(clang::Sema& sema, const clang::ParsedAttr& attribute) {
+  if (attribute.isArgExpr(0)) return attribute.getArgAsExpr(0);
+  clang::IdentifierLoc* name = attribute.getArgAsIdent(0);
+  clang::LookupResult found(sema, name->Ident, name->Loc, clang::Sema::LookupOrdinaryName);
+  sema.LookupName(found, sema.getCurScope());
+  if (found.empty()) {
+    sema.Diag(name->Loc, clang::diag::err_undeclared_var_use) << name->Ident;
+    return nullptr;
+  }
+  clang::ExprResult result = sema.BuildDeclarationNameExpr(clang::CXXScopeSpec(), found, false);
+  return result.isInvalid() ? nullptr : result.get();
+}
+
 class Handler : public clang::ParsedAttrInfo {
  public:
   explicit Handler(const Definition& definition) : definition_(definition) {
@@ -129,7 +144,8 @@ class Handler : public clang::ParsedAttrInfo {
     }
     if (name == "function_constant" && !llvm::isa<clang::ParmVarDecl>(decl))
       declare_function_constant(sema, llvm::cast<clang::VarDecl>(decl), attribute);
-    clang::Expr* argument = definition_.arguments ? attribute.getArgAsExpr(0) : nullptr;
+    clang::Expr* argument = definition_.arguments ? expression(sema, attribute) : nullptr;
+    if (definition_.arguments && !argument) return AttributeNotApplied;
     std::string text = "mfa." + std::string(definition_.subject == Subject::builtin ? "builtin." : "") + spelled();
     if (argument && argument->isInstantiationDependent()) {
       // Only this kind is instantiated along with a template. It wants constants.

@@ -120,9 +120,7 @@ class Binder {
     std::vector<llvm::Function*> all = take_initializers(module_);
     add_globals(function_, needed_);
     for (const Argument& argument : kernel_.arguments) {
-      if (llvm::GlobalVariable* guard =
-              argument.predicate.empty() ? nullptr : module_.getGlobalVariable(argument.predicate, true))
-        needed_.insert(guard);
+      if (!argument.predicate.empty()) needed_.insert(guard(argument.predicate));
     }
     std::set<llvm::Function*> chosen;
     for (bool more = true; more;) {
@@ -142,6 +140,15 @@ class Binder {
     for (llvm::Function* initializer : all)
       if (chosen.count(initializer)) result.push_back(initializer);
     return result;
+  }
+
+  // A function constant that only guards arguments is used nowhere in the code.
+  llvm::GlobalVariable* guard(const std::string& symbol) {
+    llvm::GlobalVariable* variable = module_.getGlobalVariable(symbol, true);
+    if (variable) return variable;
+    return new llvm::GlobalVariable(module_, llvm::Type::getInt8Ty(context_), true,
+                                    llvm::GlobalValue::ExternalLinkage, nullptr, symbol, nullptr,
+                                    llvm::GlobalValue::NotThreadLocal, as_constant);
   }
 
   llvm::BasicBlock* add_constant(llvm::BasicBlock* block, const FunctionConstant& constant,
@@ -176,10 +183,8 @@ class Binder {
       llvm::GlobalVariable* source = module_.getGlobalVariable(argument.predicate, true);
       for (const Bound& bound : bound_)
         if (bound.constant->symbol == argument.predicate) source = bound.mirror;
-      if (!source) {
-        result_.error = "the condition of argument '" + argument.name + "' was not compiled";
-        return;
-      }
+      if (source->isDeclaration())
+        result_.error = "the condition of argument '" + argument.name + "' has no value";
       llvm::GlobalVariable*& predicate = made[source];
       if (!predicate) {
         predicate = new llvm::GlobalVariable(

@@ -29,6 +29,7 @@ class Finisher final : public clang::ASTConsumer {
   void HandleTranslationUnit(clang::ASTContext& context) override {
     if (context.getDiagnostics().hasErrorOccurred() || !codegen_.GetModule()) return;
     collect_kernels(context, codegen_, unit_);
+    note_locations(context, codegen_, unit_);
     name_intrinsics(context, codegen_, *codegen_.GetModule());
     unit_.module.reset(codegen_.ReleaseModule());
   }
@@ -69,8 +70,8 @@ std::vector<const char*> arguments(const Options& options) {
       "-disable-llvm-passes", "-disable-lifetime-markers", "-O2", "-mframe-pointer=all",
       "-nostdsysteminc", "-nobuiltininc", "-internal-isystem", kPreludeFolder, "-include",
       "__types", "-fmessage-length=0", "-ferror-limit", "50", "-fdeprecated-macro",
-      "-Wno-duplicate-decl-specifier", "-Wno-gcc-compat", "-Wno-c++17-extensions",
-      "-Wno-unused-value", "-Wno-undefined-inline", "-Wno-undefined-internal",
+      "-Wno-duplicate-decl-specifier", "-Werror=unknown-attributes", "-Wno-gcc-compat", "-Wno-c++17-extensions",
+      "-Wno-nan-infinity-disabled", "-Wno-unused-value", "-Wno-undefined-inline", "-Wno-undefined-internal",
   };
   if (options.fast_math) {
     for (const char* flag : {"-ffast-math", "-menable-no-infs", "-menable-no-nans",
@@ -118,6 +119,7 @@ std::optional<Unit> parse(const Options& options, const std::string& input) {
                                                  compiler.getDiagnostics()))
     return std::nullopt;
   compiler.getDiagnosticOpts().ShowColors = options.colour;
+  clang::ProcessWarningOptions(compiler.getDiagnostics(), compiler.getDiagnosticOpts());
   clang::LangOptions& language = compiler.getLangOpts();
   language.Half = 1;
   compiler.createFileManager(files);

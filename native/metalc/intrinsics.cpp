@@ -3,6 +3,7 @@
 #include "metalc/intrinsics.h"
 
 #include "clang/AST/DeclCXX.h"
+#include "clang/Basic/SourceManager.h"
 #include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/Module.h"
 #include "metalc/attributes.h"
@@ -84,6 +85,19 @@ void set_attributes(llvm::Function& function, const clang::FunctionDecl* declare
 }
 
 }  // namespace
+
+void note_locations(const clang::ASTContext& context, clang::CodeGenerator& codegen, Unit& unit) {
+  const clang::SourceManager& sources = context.getSourceManager();
+  for (const llvm::Function& function : *codegen.GetModule()) {
+    const clang::Decl* decl = codegen.GetDeclForMangledName(function.getName());
+    if (!decl || sources.isInSystemHeader(decl->getLocation())) continue;
+    clang::PresumedLoc place = sources.getPresumedLoc(decl->getLocation());
+    if (place.isValid())
+      unit.locations[function.getName().str()] = std::string(place.getFilename()) + ":" +
+                                                 std::to_string(place.getLine()) + ":" +
+                                                 std::to_string(place.getColumn());
+  }
+}
 
 void name_intrinsics(const clang::ASTContext& context, clang::CodeGenerator& codegen,
                      llvm::Module& module) {

@@ -4,6 +4,7 @@
 
 #include "clang/AST/ASTContext.h"
 #include "clang/CodeGen/ModuleBuilder.h"
+#include "metalc/unit.h"
 
 namespace mfa::metalc {
 
@@ -15,5 +16,8 @@ namespace mfa::metalc {
 ///  $e0           type a pointer points at, $se0 with the letter
 void name_intrinsics(const clang::ASTContext& context, clang::CodeGenerator& codegen,
                      llvm::Module& module);
+
+/// Remembers where functions stand, for errors that only show after optimisation.
+void note_locations(const clang::ASTContext& context, clang::CodeGenerator& codegen, Unit& unit);
 
 }  // namespace mfa::metalc

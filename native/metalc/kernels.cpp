@@ -149,9 +149,10 @@ class Collector {
     Argument result;
     result.name = parameter->getNameAsString();
     if (auto guard = find_attribute(written, "function_constant")) {
-      auto symbol = predicate(*guard);
-      if (!symbol) return std::nullopt;
-      result.predicate = *symbol;
+      const clang::VarDecl* variable = predicate(*guard);
+      if (!variable) return std::nullopt;
+      result.predicate = codegen_.GetMangledName(clang::GlobalDecl(variable)).str();
+      result.predicate_name = variable->getNameAsString();
     }
     clang::QualType type = parameter->getType();
     if (std::string kind = find_builtin(written); !kind.empty())
@@ -165,14 +166,14 @@ class Collector {
     return std::nullopt;
   }
 
-  std::optional<std::string> predicate(const Attribute& guard) {
+  const clang::VarDecl* predicate(const Attribute& guard) {
     const auto* use = llvm::dyn_cast_or_null<clang::DeclRefExpr>(guard.written());
     const auto* variable = use ? llvm::dyn_cast<clang::VarDecl>(use->getDecl()) : nullptr;
     if (variable && variable->hasGlobalStorage() && variable->getType()->isBooleanType() &&
         address_space(variable->getType()) == as_constant)
-      return codegen_.GetMangledName(clang::GlobalDecl(variable)).str();
+      return variable;
     error(guard.location, "'function_constant' of a parameter must name a constant of type bool");
-    return std::nullopt;
+    return nullptr;
   }
 
   std::optional<Argument> builtin(const clang::ParmVarDecl* parameter, std::string kind,

@@ -13,6 +13,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/Utils/ModuleUtils.h"
 #include "metalc/conversions.h"
+#include "metalc/fuse.h"
 #include "metalc/optimize.h"
 #include "metalc/target.h"
 #include "metalc/wrapper.h"
@@ -20,8 +21,10 @@
 namespace mfa::metalc {
 namespace {
 
-bool fail(const Unit& unit, const std::string& text) {
-  llvm::errs() << unit.file << ": error: " << text << '\n';
+bool fail(const Unit& unit, llvm::StringRef symbol, const std::string& text) {
+  auto place = unit.locations.find(symbol.str());
+  llvm::errs() << (place == unit.locations.end() ? unit.file : place->second) << ": error: " << text
+               << '\n';
   return false;
 }
 
@@ -61,7 +64,8 @@ bool check_recursion(const Unit& unit) {
     if (!component.hasCycle()) continue;
     for (llvm::CallGraphNode* node : *component) {
       if (llvm::Function* function = node->getFunction())
-        return fail(unit, "Metal has no recursion: " + llvm::demangle(function->getName().str()));
+        return fail(unit, function->getName(), "recursion is not possible in Metal: '" +
+                    llvm::demangle(function->getName().str()) + "'");
     }
   }
   return true;
@@ -72,7 +76,9 @@ bool check_calls(const Unit& unit) {
     if (!function.isDeclaration() || function.use_empty() || function.isIntrinsic() ||
         function.getName().starts_with("air."))
       continue;
-    return fail(unit, "undefined function: " + llvm::demangle(function.getName().str()));
+    return fail(unit, function.getName(),
+                "function '" + llvm::demangle(function.getName().str()) +
+                    "' is used but not defined");
   }
   return true;
 }
@@ -92,7 +98,10 @@ void saturate(llvm::Instruction& instruction) {
 void clean(llvm::Function& function) {
   for (llvm::BasicBlock& block : function) {
     for (llvm::Instruction& instruction : llvm::make_early_inc_range(block)) {
-  XX      llvm::Intrinsic::ID id = call->getIntrinsicID();
+      saturate(instruction);
+      auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+      if (!call) continue;
+      llvm::Intrinsic::ID id = call->getIntrinsicID();
       if (id == llvm::Intrinsic::invariant_start && call->use_empty()) call->eraseFromParent();
       if (id == llvm::Intrinsic::experimental_noalias_scope_decl) call->eraseFromParent();
     }
@@ -116,7 +125,7 @@ bool lower(Unit& unit) {
   std::set<llvm::Function*> kernels;
   for (const Kernel& kernel : unit.kernels) {
     llvm::Function* function = add_wrapper(module, kernel, unit.fast_math);
-    if (!function) return fail(unit, "kernel '" + kernel.name + "' was not compiled");
+    if (!function) return fail(unit, kernel.symbol, "kernel '" + kernel.name + "' was not compiled");
     kernels.insert(function);
   }
   localize(module, kernels);
@@ -129,6 +138,7 @@ bool lower(Unit& unit) {
   for (llvm::Function& function : module) {
     if (function.isDeclaration()) continue;
     clean(function);
+    fuse_products(function, unit.fast_math);
     spell_conversions(function);
     if (unit.fast_math && kernels.count(&function)) function.addFnAttr("unsafe-fp-math", "true");
     if (calls_convergent(function)) function.setConvergent();
@@ -136,7 +146,7 @@ bool lower(Unit& unit) {
   }
   std::string problem;
   llvm::raw_string_ostream out(problem);
-  if (llvm::verifyModule(module, &out)) return fail(unit, "invalid code: " + problem);
+  if (llvm::verifyModule(module, &out)) return fail(unit, "", "invalid code: " + problem);
   return true;
 }
 

@@ -87,7 +87,7 @@ class Writer {
     };
     if (predicate) {
       add("air.function_constant", node({llvm::ValueAsMetadata::get(predicate), text("bool"),
-                                         text(argument.predicate)}));
+                                         text(argument.predicate_name)}));
     }
     fields.push_back(text(argument.kind));
     if (!argument.builtin) {

@@ -3,6 +3,7 @@
 #include "metalc/prepare.h"
 
 #include "clang/AST/ASTContext.h"
+#include "clang/AST/Attr.h"
 #include "clang/AST/RecursiveASTVisitor.h"
 #include "clang/Basic/Diagnostic.h"
 #include "clang/Basic/SourceManager.h"
@@ -22,6 +23,8 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
   // is left to the kernel, as Metal does.
   bool VisitVarDecl(clang::VarDecl* variable) {
     clang::QualType element = context_.getBaseElementType(variable->getType());
+    keep_derived_constant(variable, element);
+    check_place(variable, element);
     if (element.getAddressSpace() != clang::LangAS::sycl_local || !variable->hasInit()) return true;
     bool written = variable->getInitStyle() != clang::VarDecl::CallInit ||
                    !llvm::isa<clang::CXXConstructExpr>(variable->getInit()->IgnoreImplicit());
@@ -30,6 +33,26 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
           << variable->getName();
     variable->setInit(nullptr);
     return true;
+  }
+
+  void check_place(clang::VarDecl* variable, clang::QualType element) {
+    if (!variable->hasGlobalStorage() || variable->isInvalidDecl() ||
+        element.getAddressSpace() != clang::LangAS::Default || variable->getType()->isReferenceType())
+      return;
+    error(variable->getLocation(), "variable '%0' outside of functions, or static, must be in the "
+                                   "'constant' address space")
+        << variable->getName();
+  }
+
+  // What is computed from function constants may serve as the condition of an argument only, which
+  // the code generator does not see as a use.
+  void keep_derived_constant(clang::VarDecl* variable, clang::QualType element) {
+    if (element.getAddressSpace() != clang::LangAS::sycl_global_host || !variable->isFileVarDecl() ||
+        !variable->hasInit() || variable->isConstexpr() || variable->isInvalidDecl())
+      return;
+    if (!variable->getInit()->isInstantiationDependent() &&
+        !variable->getInit()->isConstantInitializer(context_, false))
+      variable->addAttr(clang::UsedAttr::CreateImplicit(context_));
   }
 
   bool VisitBuiltinTypeLoc(clang::BuiltinTypeLoc type) {

@@ -57,6 +57,9 @@ class Adapter {
       if (is(i, clang::tok::l_square) && is(i + 1, clang::tok::l_square)) i = attributes(i);
       if (is(i, clang::tok::raw_identifier) && is_address_space(word(i)) && qualifies_method(i))
         underscore(i);
+      else if (is(i, clang::tok::raw_identifier) && is_address_space(word(i)) && in_parentheses())
+        array_parameter(i);
+      nest(i);
       if (is(i, clang::tok::numeric_constant)) bfloat_literal(i);
     }
     return std::move(out_);
@@ -113,6 +116,33 @@ class Adapter {
            is(i + 1, clang::tok::colon) || is(i + 1, clang::tok::equal);
   }
 
+  void nest(size_t i) {
+    if (is(i, clang::tok::l_paren) || is(i, clang::tok::l_brace)) open_.push_back(pieces_[i].kind);
+    if ((is(i, clang::tok::r_paren) || is(i, clang::tok::r_brace)) && !open_.empty())
+      open_.pop_back();
+  }
+  bool in_parentheses() const { return !open_.empty() && open_.back() == clang::tok::l_paren; }
+
+  // `constant int sizes[2]` as a parameter becomes `constant int*sizes   `: clang wants the pointer
+  // that such a parameter is anyway.
+  void array_parameter(size_t begin) {
+    size_t i = begin + 1;
+    while (is(i, clang::tok::raw_identifier) || is(i, clang::tok::coloncolon) ||
+           is(i, clang::tok::less) || is(i, clang::tok::greater))
+      ++i;
+    if (i < begin + 3 || !is(i, clang::tok::l_square) || is(i + 1, clang::tok::l_square) ||
+        !is(i - 1, clang::tok::raw_identifier))
+      return;
+    size_t end = i + 1;
+    while (end < pieces_.size() && !is(end, clang::tok::r_square)) ++end;
+    bool last = is(end + 1, clang::tok::comma) || is(end + 1, clang::tok::r_paren) ||
+                (is(end + 1, clang::tok::l_square) && is(end + 2, clang::tok::l_square));
+    char& before = out_[pieces_[i - 1].offset - 1];
+    if (!last || (before != ' ' && before != '\t')) return;
+    before = '*';
+    for (size_t k = i; k <= end; ++k) blank(k);
+  }
+
   // 1.0bf becomes 1.0_b, a user-defined literal of the prelude.
   void bfloat_literal(size_t i) {
     llvm::StringRef number = word(i);
@@ -123,6 +153,7 @@ class Adapter {
   llvm::StringRef text_;
   std::string out_;
   std::vector<Piece> pieces_;
+  std::vector<clang::tok::TokenKind> open_;
 };
 
 class AdaptedFile final : public llvm::vfs::File {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct Argument {
   std::string kind;       // "air.buffer", or "air.thread_position_in_grid" and so on
   std::string name, type;  // as MSL spells them
   std::string predicate;   // symbol of the function constant in [[function_constant(x)]]
+  std::string predicate_name;  // the same as MSL spells it
   // Buffers only.
   unsigned address_space = 0;
   uint32_t slot = 0;
@@ -55,6 +57,7 @@ struct Unit {
   std::unique_ptr<llvm::Module> module;
   std::vector<Kernel> kernels;
   std::vector<FunctionConstant> constants;
+  std::map<std::string, std::string> locations;  // "file:line:column" of the functions by symbol
   bool fast_math = true;
 };
 

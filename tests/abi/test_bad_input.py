@@ -30,7 +30,7 @@ float helper(float x) { return x; }
 
 
 class Bench:
-    """A device with a few buffers of 64 floats, and calls that are right until a field is changed."""
+    """A device with a few buffers of 64 floats, and right calls until a field is changed."""
 
     def __init__(self, abi: Any, device: Any) -> None:
         self.abi, self.lib, self.ffi, self.device = abi, abi.lib, abi.ffi, device
@@ -250,9 +250,7 @@ BUFFERS: list[Case] = [
     ),
     (
         "contents of a device",
-        lambda t: t.lib.mfa_buffer_contents(
-            t.as_kind("buffer", t.handle), t.ffi.new("void **")
-        ),
+        lambda t: t.lib.mfa_buffer_contents(t.as_kind("buffer", t.handle), t.ffi.new("void **")),
         ARGUMENT,
         "buffer is a handle of mfa_device, expected mfa_buffer",
     ),
@@ -459,9 +457,7 @@ GEMM: list[Case] = [
     ("beta", lambda t: t.gemm(beta=float("inf")), ARGUMENT, "desc->beta is inf"),
     (
         "beyond 32 bits",
-        lambda t: t.gemm(
-            M=1, N=1, K=1 << 33, lda=1, ldb=1, operands={"a": {"buffer": t.a}}
-        ),
+        lambda t: t.gemm(M=1, N=1, K=1 << 33, lda=1, ldb=1, operands={"a": {"buffer": t.a}}),
         BOUNDS,
         "a needs",
     ),
@@ -723,7 +719,12 @@ LIBRARIES: list[Case] = [
 PIPELINES: list[Case] = [
     ("unknown function", lambda t: t.pipeline("thrice"), "NOT_FOUND", 'no function "thrice"'),
     ("not exported", lambda t: t.pipeline("helper"), "NOT_FOUND", 'no function "helper"'),
-    ("missing constant", lambda t: t.pipeline("scaled"), ARGUMENT, "needs a value for its function"),
+    (
+        "missing constant",
+        lambda t: t.pipeline("scaled"),
+        ARGUMENT,
+        "needs a value for its function",
+    ),
     (
         "mistyped constant",
         lambda t: t.pipeline("scaled", (3, t.lib.MFA_TYPE_FLOAT, bytes(8))),

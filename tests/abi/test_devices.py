@@ -46,7 +46,5 @@ def test_retain_keeps_the_handle(abi):
 def test_an_older_caller_gets_as_much_as_it_has_room_for(abi, first):
     info = abi.struct("mfa_device_info")
     info.size = 4096 + 1
-    assert (
-        abi.lib.mfa_device_get_info(first.handle, info) == abi.lib.MFA_ERROR_INVALID_ARGUMENT
-    )
+    assert abi.lib.mfa_device_get_info(first.handle, info) == abi.lib.MFA_ERROR_INVALID_ARGUMENT
     assert "info->size is 4097" in abi.error()

@@ -86,9 +86,7 @@ def test_prepare(abi, device, blocking):
         done.set()
 
     callback = abi.null if blocking else ended
-    abi.check(
-        abi.lib.mfa_prepare(device.handle, problems, len(problems), callback, abi.null)
-    )
+    abi.check(abi.lib.mfa_prepare(device.handle, problems, len(problems), callback, abi.null))
     if not blocking:
         assert done.wait(300)
         assert calls == [(abi.lib.MFA_OK, "")]

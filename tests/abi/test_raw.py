@@ -33,7 +33,7 @@ kernel void place(device uint *out [[buffer(0)]], uint2 at [[thread_position_in_
 
 
 def bindings(abi, entries):
-    """{slot: buffer | (buffer, offset) | bytes}, {"tg", slot: length} -> an array and what it needs."""
+    """[(slot, buffer | (buffer, offset) | bytes | length)] -> array and what it needs."""
     made = abi.ffi.new("mfa_binding[]", len(entries))
     kept = [made]
     for binding, (slot, value) in zip(made, entries, strict=True):
@@ -165,9 +165,7 @@ def test_offsets_and_threadgroup_memory(abi, device):
 def test_a_plane_of_threads(abi, device, threads):
     pipeline = device.pipeline(device.source(SOURCE), "place")
     out = np.zeros((13, 37), np.uint32)
-    abi.check(
-        run(abi, pipeline, [(0, device.wrap(out))], (37, 13, 1), threads, in_threads=True)
-    )
+    abi.check(run(abi, pipeline, [(0, device.wrap(out))], (37, 13, 1), threads, in_threads=True))
     assert np.array_equal(out, np.arange(13)[:, None] * 1000 + np.arange(37))
 
 
@@ -179,13 +177,9 @@ def test_an_empty_grid_runs_nothing(abi, device):
 
 
 def test_default_library_has_our_kernels(abi, device):
-    library = device.keep(
-        "library", abi.out("mfa_library", "mfa_library_default", device.handle)
-    )
+    library = device.keep("library", abi.out("mfa_library", "mfa_library_default", device.handle))
     for name in ("hgemm", "sgemm", "bgemm", "attention", "cast"):
-        info = abi.info(
-            "mfa_function_info", "mfa_library_function_info", library, name.encode()
-        )
+        info = abi.info("mfa_function_info", "mfa_library_function_info", library, name.encode())
         assert info.is_kernel
 
 

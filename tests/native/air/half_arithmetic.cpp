@@ -35,19 +35,22 @@ struct Format {
   float (*widen)(uint16_t);
   int mantissa, low;
   double largest;
+  Bfloat bfloat = Bfloat::native;
+  double smallest = 0x1p-125;  // a CPU's own bfloat rounding takes subnormals for 0
 };
 const Format kHalf = {"half", "f16", from_half, 10, -14, 65504.0};
 const Format kBfloat = {"bfloat", "bf16", from_bfloat, 7, -126, 0x1.fep127};
+const Format kPlainBfloat = {"bfloat", "bf16", from_bfloat, 7, -126, 0x1.fep127, Bfloat::plain, 0};
 
 Kernel kernel_of(const std::string& declaration, const std::string& result, const std::string& type,
-                 const std::string& expression) {
+                 const std::string& expression, Bfloat bfloat) {
   Kernel kernel =
       compile(declaration + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" +
-              "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
-              "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" + "  %a = load " + type +
-              ", ptr addrspace(1) %in\n" + "  %b = load " + type + ", ptr addrspace(1) %p\n" +
-              "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression + "  store " + result +
-              " %r, ptr addrspace(1) %out\n" + R"(  ret void
+                  "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
+                  "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" + "  %a = load " + type +
+                  ", ptr addrspace(1) %in\n" + "  %b = load " + type + ", ptr addrspace(1) %p\n" +
+                  "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression + "  store " +
+                  result + " %r, ptr addrspace(1) %out\n" + R"(  ret void
 }
 !air.kernel = !{!0}
 !0 = !{ptr @k, !1, !2}
@@ -55,7 +58,8 @@ Kernel kernel_of(const std::string& declaration, const std::string& result, cons
 !2 = !{!3, !4}
 !3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
 !4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
-)");
+)",
+              {}, bfloat);
   if (!kernel.error.empty())
     std::fprintf(stderr, "%s: %s\n", expression.c_str(), kernel.error.c_str());
   CHECK(kernel.address != nullptr);
@@ -71,7 +75,7 @@ uint16_t random_half() {
 void check_operation(const Format& format, const std::string& declaration,
                      const std::string& expression,
                      const std::function<double(double, double, double)>& reference) {
-  const Kernel kernel = kernel_of(declaration, format.type, format.type, expression);
+  const Kernel kernel = kernel_of(declaration, format.type, format.type, expression, format.bfloat);
   if (!kernel.address) return;
   const auto call = reinterpret_cast<void (*)(uint16_t*, const uint16_t*)>(kernel.address);
   for (int i = 0; i < 200000; ++i) {
@@ -81,8 +85,7 @@ void check_operation(const Format& format, const std::string& declaration,
     call(&out, in);
     const double got = format.widen(out);
     const double want = rounded(reference(a, b, c), format.mantissa, format.low, format.largest);
-    // A CPU's own bfloat rounding takes subnormals for 0.
-    if (std::fabs(want) < 0x1p-125 || std::isnan(want)) continue;
+    if (std::fabs(want) < format.smallest || std::isnan(want)) continue;
     if (got == want) continue;
     std::fprintf(stderr, "%s %s of %a %a %a = %a, expected %a\n", format.type, expression.c_str(),
                  a, b, c, got, want);
@@ -126,7 +129,7 @@ void operations(const Format& format) {
   check_operation(format, "", "  %t = fmul " + type + " %a, %b\n  %r = fadd " + type + " %t, %c\n",
                   [&](double a, double b, double c) {
                     const double t = rounded(a * b, format.mantissa, format.low, format.largest);
-                    return std::fabs(t) < 0x1p-125 ? NAN : t + c;
+                    return std::fabs(t) < format.smallest ? NAN : t + c;
                   });
 }
 
@@ -137,7 +140,8 @@ void conversions(const Format& format) {
     const std::string name = std::string("air.convert.f.") + format.suffix + "." + kind;
     const Kernel kernel = kernel_of(
         "declare " + std::string(format.type) + " @" + name + "(" + type + ")\n", format.type, type,
-        "  %r = call " + std::string(format.type) + " @" + name + "(" + type + " %a)\n");
+        "  %r = call " + std::string(format.type) + " @" + name + "(" + type + " %a)\n",
+        format.bfloat);
     if (!kernel.address) return;
     const auto call = reinterpret_cast<void (*)(uint16_t*, const uint64_t*)>(kernel.address);
     for (int i = 0; i < 100000; ++i) {
@@ -173,8 +177,10 @@ void conversions(const Format& format) {
 int main() {
   conversions(kHalf);
   conversions(kBfloat);
+  conversions(kPlainBfloat);
   operations(kHalf);
   operations(kBfloat);
+  operations(kPlainBfloat);
   // The sum of a half product and a half is exact in double wherever its rounding matters.
   check_operation(kHalf, "declare half @air.fma.f16(half, half, half)\n",
                   "  %r = call half @air.fma.f16(half %a, half %b, half %c)\n",

@@ -40,17 +40,18 @@ std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body) {
   return *library;
 }
 
-std::unique_ptr<llvm::TargetMachine> host_machine() {
+static std::unique_ptr<llvm::TargetMachine> host_machine(Bfloat bfloat) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   auto builder = llvm::cantFail(llvm::orc::JITTargetMachineBuilder::detectHost());
+  if (bfloat == Bfloat::plain) builder.addFeatures({"-avx512bf16"});
   return llvm::cantFail(builder.createTargetMachine());
 }
 
-Kernel compile(const std::string& body, const mfa::air::ConstantValues& values) {
+Kernel compile(const std::string& body, const mfa::air::ConstantValues& values, Bfloat bfloat) {
   Kernel kernel;
   kernel.library = library_of(body);
-  const auto machine = host_machine();
+  const auto machine = host_machine(bfloat);
   auto context = std::make_unique<llvm::LLVMContext>();
   auto specialized = mfa::air::specialize(*kernel.library->find("k"), values, *context, *machine);
   if (!specialized) {

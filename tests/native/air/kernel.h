@@ -21,7 +21,8 @@ struct Kernel {
 /// The metallib of one kernel `k`; `body` is everything above the boilerplate of Apple's compiler.
 std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body);
 
-/// Specialises kernel `k` and compiles it. On refusal only `error` is set.
-Kernel compile(const std::string& body, const mfa::air::ConstantValues& values = {});
+enum class Bfloat { native, plain };  // whether the CPU's own bfloat rounding may be used
 
-std::unique_ptr<llvm::TargetMachine> host_machine();
+/// Specialises kernel `k` and compiles it. On refusal only `error` is set.
+Kernel compile(const std::string& body, const mfa::air::ConstantValues& values = {},
+               Bfloat bfloat = Bfloat::native);

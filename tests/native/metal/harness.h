@@ -12,34 +12,30 @@
 
 inline int failed_checks = 0;
 
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      fprintf(stderr, "%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition); \
-      ++failed_checks;                                                              \
-    }                                                                               \
-  } while (0)
+#define CHECK(condition)                                                                        \
+  ((condition) ? true                                                                           \
+               : (fprintf(stderr, "%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition), \
+                  ++failed_checks, false))
 
 /// For what the rest of a test cannot do without.
-#define REQUIRE(condition)      \
-  do {                          \
-    CHECK(condition);           \
-    if (failed_checks) exit(1); \
+#define REQUIRE(condition)          \
+  do {                              \
+    if (!CHECK(condition)) exit(1); \
   } while (0)
 
-inline std::string text(NSError *error) {
+inline std::string text(NSError* error) {
   return error ? [[error localizedDescription] UTF8String] : "";
 }
 
 /// True if the error's message has the words in it.
-inline bool says(NSError *error, const char *words) {
+inline bool says(NSError* error, const char* words) {
   if (text(error).find(words) != std::string::npos) return true;
   fprintf(stderr, "expected \"%s\" in: %s\n", words, text(error).c_str());
   return false;
 }
 
-inline id<MTLLibrary> library_of(id<MTLDevice> device, const char *source) {
-  NSError *error = nil;
+inline id<MTLLibrary> library_of(id<MTLDevice> device, const char* source) {
+  NSError* error = nil;
   id<MTLLibrary> library = [device newLibraryWithSource:[NSString stringWithUTF8String:source]
                                                 options:nil
                                                   error:&error];
@@ -49,10 +45,10 @@ inline id<MTLLibrary> library_of(id<MTLDevice> device, const char *source) {
 }
 
 /// The only function of the source, or the one with the name.
-inline id<MTLComputePipelineState> pipeline_of(id<MTLDevice> device, const char *source,
-                                               const char *name,
-                                               MTLFunctionConstantValues *values = nil) {
-  NSError *error = nil;
+inline id<MTLComputePipelineState> pipeline_of(id<MTLDevice> device, const char* source,
+                                               const char* name,
+                                               MTLFunctionConstantValues* values = nil) {
+  NSError* error = nil;
   if (!values) values = [[[MTLFunctionConstantValues alloc] init] autorelease];
   id<MTLFunction> function =
       [library_of(device, source) newFunctionWithName:[NSString stringWithUTF8String:name]
@@ -70,16 +66,16 @@ template <class T>
 id<MTLBuffer> buffer_of(id<MTLDevice> device, size_t count, T (*value)(size_t)) {
   id<MTLBuffer> buffer = [device newBufferWithLength:count * sizeof(T)
                                              options:MTLResourceStorageModeShared];
-  auto *elements = static_cast<T *>([buffer contents]);
+  auto* elements = static_cast<T*>([buffer contents]);
   for (size_t i = 0; i < count; ++i) elements[i] = value(i);
   return [static_cast<id>(buffer) autorelease];
 }
 
 /// Runs the test on the fast device and on the one that runs a lane at a time.
 template <class Test>
-void on_all_devices(const Test &test) {
+void on_all_devices(const Test& test) {
   @autoreleasepool {
-    NSArray *devices = [MTLCopyAllDevices() autorelease];
+    NSArray* devices = [MTLCopyAllDevices() autorelease];
     CHECK([devices count] == 2);
     for (id<MTLDevice> device in devices) {
       @autoreleasepool {

@@ -7,7 +7,7 @@
 #import "harness.h"
 
 static void devices_say_what_they_are() {
-  NSArray *devices = [MTLCopyAllDevices() autorelease];
+  NSArray* devices = [MTLCopyAllDevices() autorelease];
   id<MTLDevice> cpu = [devices objectAtIndex:0], reference = [devices objectAtIndex:1];
   id<MTLDevice> standard = MTLCreateSystemDefaultDevice();
   CHECK(cpu == standard);
@@ -28,7 +28,7 @@ static void new_buffers_are_zero_and_page_aligned(id<MTLDevice> device) {
   for (NSUInteger length : {1, 100, 4096, 5000, 9 << 20}) {
     const NSUInteger before = [device currentAllocatedSize];
     id<MTLBuffer> buffer = [device newBufferWithLength:length options:MTLResourceStorageModeShared];
-    const auto *bytes = static_cast<const char *>([buffer contents]);
+    const auto* bytes = static_cast<const char*>([buffer contents]);
     CHECK([buffer length] == length);
     CHECK(reinterpret_cast<uintptr_t>(bytes) % static_cast<size_t>(sysconf(_SC_PAGESIZE)) == 0);
     CHECK(bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
@@ -56,17 +56,17 @@ static void bytes_are_copied(id<MTLDevice> device) {
   int numbers[] = {1, 2, 3};
   id<MTLBuffer> buffer = [device newBufferWithBytes:numbers length:sizeof numbers options:0];
   numbers[1] = 9;
-  CHECK(static_cast<int *>([buffer contents])[1] == 2);
+  CHECK(static_cast<int*>([buffer contents])[1] == 2);
   [(id)buffer release];
 }
 
 static void memory_is_wrapped_without_a_copy(id<MTLDevice> device) {
-  void *memory = aligned_alloc(4096, 8192);
+  void* memory = aligned_alloc(4096, 8192);
   __block int calls = 0;
   id<MTLBuffer> buffer = [device newBufferWithBytesNoCopy:memory
                                                    length:8192
                                                   options:MTLResourceStorageModeShared
-                                              deallocator:^(void *pointer, NSUInteger length) {
+                                              deallocator:^(void* pointer, NSUInteger length) {
                                                 CHECK(pointer == memory && length == 8192);
                                                 free(pointer);
                                                 ++calls;
@@ -78,7 +78,7 @@ static void memory_is_wrapped_without_a_copy(id<MTLDevice> device) {
 
 static void impossible_buffers_are_nil(id<MTLDevice> device) {
   char memory[64], *nothing = nullptr;
-  char *odd = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(memory) | 15) + 2);
+  char* odd = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory) | 15) + 2);
   CHECK(![device newBufferWithLength:0 options:0]);
   CHECK(![device newBufferWithLength:NSUIntegerMax options:0]);
   CHECK(![device newBufferWithLength:[device maxBufferLength] + 1 options:0]);

@@ -21,7 +21,7 @@ static void copies_and_fills_run_in_order(id<MTLDevice> device) {
   [blit endEncoding];
   [commands commit];
   [commands waitUntilCompleted];
-  const auto *bytes = static_cast<const uint8_t *>([b contents]);
+  const auto* bytes = static_cast<const uint8_t*>([b contents]);
   const uint8_t expected[] = {16, 17, 16, 17, 18, 19, 7, 7, 22, 23, 26};
   CHECK(memcmp(bytes, expected, sizeof expected) == 0);
   CHECK([commands status] == MTLCommandBufferStatusCompleted);
@@ -90,7 +90,7 @@ static void enqueueing_reserves_a_place(id<MTLDevice> device) {
   }
   [second waitUntilCompleted];
   CHECK([first status] == MTLCommandBufferStatusCompleted);
-  CHECK(*static_cast<uint8_t *>([target contents]) == 2);
+  CHECK(*static_cast<uint8_t*>([target contents]) == 2);
 
   @autoreleasepool {
     [[queue commandBuffer] enqueue];  // given up: must not hold up the next one
@@ -115,7 +115,7 @@ static void events_order_queues(id<MTLDevice> device) {
   [waiting encodeSignalEvent:event value:2];
   [waiting commit];
   CHECK(![event waitUntilSignaledValue:2 timeoutMS:5]);
-  CHECK(*static_cast<uint8_t *>([target contents]) == 0);
+  CHECK(*static_cast<uint8_t*>([target contents]) == 0);
 
   std::atomic<uint64_t> notified{0}, *value = &notified;
   [event notifyListener:[MTLSharedEventListener sharedListener]
@@ -128,7 +128,7 @@ static void events_order_queues(id<MTLDevice> device) {
   [signalling commit];
   CHECK([event waitUntilSignaledValue:2 timeoutMS:20000]);
   [waiting waitUntilCompleted];
-  CHECK(*static_cast<uint8_t *>([target contents]) == 5);
+  CHECK(*static_cast<uint8_t*>([target contents]) == 5);
   CHECK([event signaledValue] == 2);
   for (int i = 0; i < 10000 && notified != 2; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -141,11 +141,11 @@ static void resources_live_until_the_end(id<MTLDevice> device) {
   std::atomic<bool> freed{false}, *gone = &freed;
   id<MTLCommandBuffer> commands = [queue commandBuffer];
   @autoreleasepool {
-    void *memory = aligned_alloc(4096, 4096);
+    void* memory = aligned_alloc(4096, 4096);
     id<MTLBuffer> buffer = [device newBufferWithBytesNoCopy:memory
                                                      length:4096
                                                     options:0
-                                                deallocator:^(void *pointer, NSUInteger) {
+                                                deallocator:^(void* pointer, NSUInteger) {
                                                   free(pointer);
                                                   *gone = true;
                                                 }];
@@ -184,13 +184,13 @@ static void many_threads_share_a_queue(id<MTLDevice> device) {
       }
     });
   }
-  for (std::thread &thread : threads) thread.join();
+  for (std::thread& thread : threads) thread.join();
   id<MTLCommandBuffer> last = [queue commandBuffer];
   [last commit];
   [last waitUntilCompleted];
   CHECK(completed == 8 * 200);
   for (int t = 0; t < 8; ++t) {
-    CHECK(static_cast<uint32_t *>([target contents])[t] == 199u * 0x01010101u);
+    CHECK(static_cast<uint32_t*>([target contents])[t] == 199u * 0x01010101u);
   }
 }
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Grids of all kinds reach every thread once, with the bindings made before the dispatch.
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #import "harness.h"
 #import "kernels.h"
 
@@ -38,7 +42,7 @@ static void bindings_hold_until_they_are_changed(id<MTLDevice> device) {
     [encoder dispatchThreads:half threadsPerThreadgroup:one];
     [encoder dispatchThreads:MTLSizeMake(0, 1, 1) threadsPerThreadgroup:half];  // nothing
   });
-  const auto *values = static_cast<const float *>([x contents]);
+  const auto* values = static_cast<const float*>([x contents]);
   for (int i = 0; i < 64; ++i) CHECK(values[i] == 2 * i + (i < 32 ? 1 : 0.25f));
 }
 
@@ -53,7 +57,7 @@ static void buffers_are_set_in_ranges(id<MTLDevice> device) {
     [encoder setComputePipelineState:scale];
     [encoder dispatchThreads:MTLSizeMake(39, 1, 1) threadsPerThreadgroup:MTLSizeMake(39, 1, 1)];
   });
-  const auto *values = static_cast<const float *>([x contents]);
+  const auto* values = static_cast<const float*>([x contents]);
   CHECK(values[0] == 0);
   for (int i = 1; i < 40; ++i) CHECK(values[i] == 3 * i + 7);
 }
@@ -66,7 +70,7 @@ static void every_thread_knows_its_place(id<MTLDevice> device, MTLSize grid, MTL
     [encoder setBuffer:out offset:0 atIndex:0];
     [encoder dispatchThreads:grid threadsPerThreadgroup:group];
   });
-  const auto *seen = static_cast<const uint32_t *>([out contents]);
+  const auto* seen = static_cast<const uint32_t*>([out contents]);
   int wrong = 0;
   for (NSUInteger z = 0; z < grid.depth; ++z) {
     for (NSUInteger y = 0; y < grid.height; ++y) {
@@ -95,9 +99,9 @@ static void the_grid_can_come_from_a_buffer(id<MTLDevice> device) {
                                indirectBufferOffset:16
                               threadsPerThreadgroup:MTLSizeMake(2, 4, 1)];
     // Read when the command runs, not when it is encoded.
-    memcpy(static_cast<char *>([counts contents]) + 16, &groups, sizeof groups);
+    memcpy(static_cast<char*>([counts contents]) + 16, &groups, sizeof groups);
   });
-  const auto *seen = static_cast<const uint32_t *>([out contents]);
+  const auto* seen = static_cast<const uint32_t*>([out contents]);
   for (uint32_t i = 0; i < 80; ++i) CHECK(seen[4 * i] == i % 10 + 100 * (i / 10));
 }
 
@@ -114,7 +118,7 @@ static void threadgroup_memory_is_shared(id<MTLDevice> device) {
             threadsPerThreadgroup:MTLSizeMake(256, 1, 1)];
   });
   for (int g = 0; g < 8; ++g) {
-    CHECK(static_cast<int *>([sums contents])[g] == 256 * (256 * g) + 255 * 128);
+    CHECK(static_cast<int*>([sums contents])[g] == 256 * (256 * g) + 255 * 128);
   }
 }
 
@@ -131,7 +135,46 @@ static void dispatches_of_one_buffer_see_each_other(id<MTLDevice> device) {
       [encoder dispatchThreads:MTLSizeMake(1000, 1, 1) threadsPerThreadgroup:MTLSizeMake(96, 1, 1)];
     }
   });
-  for (int i = 0; i < 1000; ++i) CHECK(static_cast<float *>([x contents])[i] == 300);
+  for (int i = 0; i < 1000; ++i) CHECK(static_cast<float*>([x contents])[i] == 300);
+}
+
+static void threads_compile_and_dispatch_at_once(id<MTLDevice> device) {
+  id<MTLLibrary> library = library_of(device, scale_source);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      @autoreleasepool {
+        id<MTLFunction> function = [library newFunctionWithName:@"scale"];
+        id<MTLComputePipelineState> scale = [device newComputePipelineStateWithFunction:function
+                                                                                  error:NULL];
+        id<MTLCommandQueue> queue = [device newCommandQueue];
+        id<MTLBuffer> x = zeros(device, 500 * sizeof(float));
+        const float one = 1, add = float(t + 1);
+        for (int i = 0; i < 50; ++i) {
+          id<MTLCommandBuffer> commands = [queue commandBuffer];
+          id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+          [encoder setComputePipelineState:scale];
+          [encoder setBuffer:x offset:0 atIndex:0];
+          [encoder setBytes:&one length:sizeof one atIndex:1];
+          [encoder setBytes:&add length:sizeof add atIndex:3];
+          [encoder dispatchThreads:MTLSizeMake(500, 1, 1)
+              threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+          [encoder endEncoding];
+          [commands commit];
+          if (i % 10 == 9) [commands waitUntilCompleted];
+        }
+        for (int i = 0; i < 500; ++i) {
+          wrong += static_cast<float*>([x contents])[i] != 50 * float(t + 1);
+        }
+        [(id)queue release];
+        [(id)scale release];
+        [(id)function release];
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
 }
 
 int main() {
@@ -145,6 +188,7 @@ int main() {
     the_grid_can_come_from_a_buffer(device);
     threadgroup_memory_is_shared(device);
     dispatches_of_one_buffer_see_each_other(device);
+    threads_compile_and_dispatch_at_once(device);
   });
   return report();
 }

@@ -14,7 +14,7 @@ struct Bench {
 
 static const MTLSize one = {1, 1, 1}, many = {32, 1, 1};
 
-static void set_up(const Bench &bench, Encoder encoder) {
+static void set_up(const Bench& bench, Encoder encoder) {
   const float number = 1;
   [encoder setComputePipelineState:bench.scale];
   [encoder setBuffer:bench.x offset:0 atIndex:0];
@@ -27,7 +27,7 @@ static void dispatch(Encoder encoder) {
 }
 
 /// Runs `encode` between two good dispatches: the first happens, the last one does not.
-static void fails(const Bench &bench, const char *words, void (^encode)(Encoder encoder)) {
+static void fails(const Bench& bench, const char* words, void (^encode)(Encoder encoder)) {
   memset([bench.x contents], 0, [bench.x length]);
   id<MTLCommandBuffer> commands = [bench.queue commandBuffer];
   Encoder encoder = [commands computeCommandEncoder];
@@ -44,10 +44,10 @@ static void fails(const Bench &bench, const char *words, void (^encode)(Encoder 
   CHECK([[[commands error] domain] isEqualToString:MTLCommandBufferErrorDomain]);
   CHECK([[commands error] code] == MTLCommandBufferErrorInvalidResource);
   CHECK(says([commands error], words));
-  CHECK(*static_cast<float *>([bench.x contents]) == 1);
+  CHECK(*static_cast<float*>([bench.x contents]) == 1);
 }
 
-static void bad_bindings_are_named(const Bench &bench) {
+static void bad_bindings_are_named(const Bench& bench) {
   fails(bench,
         "kernel 'scale', argument 'x' at buffer index 0: nothing is bound; expected a buffer",
         ^(Encoder e) {
@@ -80,7 +80,7 @@ static void bad_bindings_are_named(const Bench &bench) {
   });
 }
 
-static void bad_grids_are_named(const Bench &bench) {
+static void bad_grids_are_named(const Bench& bench) {
   fails(bench, "kernel 'scale': 32 x 32 x 2 threads per threadgroup; expected 1 to 1024",
         ^(Encoder e) {
           [e dispatchThreads:many threadsPerThreadgroup:MTLSizeMake(32, 32, 2)];
@@ -98,7 +98,7 @@ static void bad_grids_are_named(const Bench &bench) {
   });
 }
 
-static void bad_threadgroup_memory_is_named(const Bench &bench) {
+static void bad_threadgroup_memory_is_named(const Bench& bench) {
   fails(bench, "argument 'part' at threadgroup index 2: no threadgroup memory length is set",
         ^(Encoder e) {
           [e setBuffer:bench.x offset:0 atIndex:1];
@@ -117,7 +117,7 @@ static void bad_threadgroup_memory_is_named(const Bench &bench) {
   });
 }
 
-static void encoders_end_once(const Bench &bench) {
+static void encoders_end_once(const Bench& bench) {
   fails(bench, "a command was encoded after -endEncoding", ^(Encoder e) {
     [e endEncoding];
     dispatch(e);
@@ -149,7 +149,7 @@ static void encoders_end_once(const Bench &bench) {
   CHECK(says([commands error], "released before -endEncoding"));
 }
 
-static void pipelines_are_needed(const Bench &bench) {
+static void pipelines_are_needed(const Bench& bench) {
   id<MTLCommandBuffer> commands = [bench.queue commandBuffer];
   Encoder encoder = [commands computeCommandEncoder];
   dispatch(encoder);
@@ -159,7 +159,7 @@ static void pipelines_are_needed(const Bench &bench) {
   CHECK(says([commands error], "without -setComputePipelineState:"));
 }
 
-static void bad_blits_are_named(const Bench &bench) {
+static void bad_blits_are_named(const Bench& bench) {
   id<MTLCommandBuffer> commands = [bench.queue commandBuffer];
   id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
   [blit fillBuffer:bench.x range:NSMakeRange(100, 29) value:1];
@@ -169,7 +169,7 @@ static void bad_blits_are_named(const Bench &bench) {
   CHECK(says([commands error], "29 bytes at offset 100; the buffer has 128"));
 }
 
-static void asking_first_encodes_nothing(const Bench &bench) {
+static void asking_first_encodes_nothing(const Bench& bench) {
   id<MTLCommandBuffer> commands = [bench.queue commandBuffer];
   Encoder encoder = [commands computeCommandEncoder];
   id<MFAEncoderExtras> extras = (id<MFAEncoderExtras>)encoder;

@@ -10,10 +10,10 @@
 #import "harness.h"
 #import "kernels.h"
 
-static NSString *string(const char *text) { return [NSString stringWithUTF8String:text]; }
+static NSString* string(const char* text) { return [NSString stringWithUTF8String:text]; }
 
 static void damaged_libraries_are_refused(id<MTLDevice> device) {
-  NSError *error = nil;
+  NSError* error = nil;
   char nothing[200];
   memset(nothing, 'x', sizeof nothing);
   dispatch_data_t data =
@@ -36,7 +36,7 @@ static void source_is_compiled(id<MTLDevice> device) {
   CHECK([[library functionNames] isEqual:[NSArray arrayWithObject:@"constants"]]);
   CHECK([library device] == device);
   CHECK(![library newFunctionWithName:@"nothing"]);
-  NSError *error = nil;
+  NSError* error = nil;
   CHECK(![library newFunctionWithName:@"nothing"
                        constantValues:[[[MTLFunctionConstantValues alloc] init] autorelease]
                                 error:&error]);
@@ -50,11 +50,11 @@ static void source_is_compiled(id<MTLDevice> device) {
 }
 
 static void macros_reach_the_compiler(id<MTLDevice> device) {
-  MTLCompileOptions *options = [[[MTLCompileOptions alloc] init] autorelease];
+  MTLCompileOptions* options = [[[MTLCompileOptions alloc] init] autorelease];
   [options setPreprocessorMacros:@{@"NAME" : @"by_macro", @"COUNT" : @3}];
   [options setFastMathEnabled:NO];
   CHECK([options mathMode] == MTLMathModeSafe);
-  NSError *error = nil;
+  NSError* error = nil;
   id<MTLLibrary> library =
       [device newLibraryWithSource:@"#if COUNT != 3\n#error\n#endif\n"
                                    @"kernel void NAME(device int *x [[buffer(0)]]) { *x = COUNT; }"
@@ -80,10 +80,10 @@ static void compiling_leaves_no_files_open(id<MTLDevice> device) {
 }
 
 static void a_missing_compiler_is_an_error(id<MTLDevice> device) {
-  const char *installed = getenv("MFA_METALC");
+  const char* installed = getenv("MFA_METALC");
   const std::string saved = installed ? installed : "";
   setenv("MFA_METALC", "/nowhere/mfa-metalc", 1);
-  NSError *error = nil;
+  NSError* error = nil;
   CHECK(![device newLibraryWithSource:string(scale_source) options:nil error:&error]);
   CHECK(says(error, "the Metal compiler is not installed: /nowhere/mfa-metalc"));
   if (installed) {
@@ -97,15 +97,15 @@ static void constants_are_declared(id<MTLDevice> device) {
   id<MTLFunction> function =
       [library_of(device, constants_source) newFunctionWithName:@"constants"];
   CHECK([function functionType] == MTLFunctionTypeKernel);
-  NSDictionary *declared = [function functionConstantsDictionary];
+  NSDictionary* declared = [function functionConstantsDictionary];
   CHECK([declared count] == 3);
-  MTLFunctionConstant *factor = [declared objectForKey:@"factor"];
-  MTLFunctionConstant *value = [declared objectForKey:@"optional_value"];
+  MTLFunctionConstant* factor = [declared objectForKey:@"factor"];
+  MTLFunctionConstant* value = [declared objectForKey:@"optional_value"];
   CHECK([factor index] == 0 && [factor type] == MTLDataTypeUInt && [factor required]);
   CHECK([value index] == 7 && [value type] == MTLDataTypeFloat && ![value required]);
   CHECK([[(id<MFAFunctionExtras>)function mfaBindings] count] == 2);
 
-  NSError *error = nil;  // nothing has been specialised yet
+  NSError* error = nil;  // nothing has been specialised yet
   CHECK(![device newComputePipelineStateWithFunction:function error:&error]);
   CHECK(
       says(error, "function 'constants': function constant 'factor' (index 0, uint) has no value"));
@@ -114,8 +114,8 @@ static void constants_are_declared(id<MTLDevice> device) {
 
 static void constants_are_checked(id<MTLDevice> device) {
   id<MTLLibrary> library = library_of(device, constants_source);
-  MTLFunctionConstantValues *values = [[[MTLFunctionConstantValues alloc] init] autorelease];
-  NSError *error = nil;
+  MTLFunctionConstantValues* values = [[[MTLFunctionConstantValues alloc] init] autorelease];
+  NSError* error = nil;
   const uint32_t factor = 3;
   const float wrong = 1;
   [values setConstantValue:&factor type:MTLDataTypeUInt atIndex:0];
@@ -130,14 +130,14 @@ static void constants_are_checked(id<MTLDevice> device) {
   CHECK(says(error, "'factor' (index 0, uint) has no value"));
 }
 
-static MTLFunctionConstantValues *constant_values(uint32_t factor, bool with_bias) {
-  MTLFunctionConstantValues *values = [[MTLFunctionConstantValues alloc] init];
+static MTLFunctionConstantValues* constant_values(uint32_t factor, bool with_bias) {
+  MTLFunctionConstantValues* values = [[MTLFunctionConstantValues alloc] init];
   [values setConstantValue:&factor type:MTLDataTypeUInt atIndex:0];
   [values setConstantValue:&with_bias type:MTLDataTypeBool withName:@"with_bias"];
   return [values autorelease];
 }
 
-static float first_result(id<MTLDevice> device, MTLFunctionConstantValues *values, bool bias) {
+static float first_result(id<MTLDevice> device, MTLFunctionConstantValues* values, bool bias) {
   id<MTLComputePipelineState> state = pipeline_of(device, constants_source, "constants", values);
   id<MTLBuffer> x = buffer_of<float>(device, 4, [](size_t) { return 10.0f; });
   id<MTLCommandBuffer> commands = [[[device newCommandQueue] autorelease] commandBuffer];
@@ -149,18 +149,17 @@ static float first_result(id<MTLDevice> device, MTLFunctionConstantValues *value
   [encoder endEncoding];
   [commands commit];
   [commands waitUntilCompleted];
-  if ([commands error]) fprintf(stderr, "%s\n", text([commands error]).c_str());
-  return *static_cast<float *>([x contents]);
+  return *static_cast<float*>([x contents]);
 }
 
 static void constants_choose_variants(id<MTLDevice> device) {
   CHECK(first_result(device, constant_values(3, false), false) == 30.5f);
   CHECK(first_result(device, constant_values(3, true), true) == 40.5f);
   CHECK(first_result(device, constant_values(3, true), false) == 10);  // a binding is missing now
-  MTLFunctionConstantValues *values = constant_values(2, false);
+  MTLFunctionConstantValues* values = constant_values(2, false);
   const float two = 2;
   [values setConstantValue:&two type:MTLDataTypeFloat atIndex:7];
-  MTLFunctionConstantValues *copy = [[values copy] autorelease];
+  MTLFunctionConstantValues* copy = [[values copy] autorelease];
   [values reset];
   CHECK(first_result(device, copy, false) == 22);
 }
@@ -169,7 +168,7 @@ static void pipelines_reflect(id<MTLDevice> device) {
   id<MTLFunction> function =
       [library_of(device, group_sum_source) newFunctionWithName:@"group_sum"];
   MTLAutoreleasedComputePipelineReflection reflection = nil;
-  NSError *error = nil;
+  NSError* error = nil;
   id<MTLComputePipelineState> state =
       [device newComputePipelineStateWithFunction:function
                                           options:MTLPipelineOptionArgumentInfo
@@ -182,11 +181,11 @@ static void pipelines_reflect(id<MTLDevice> device) {
   id<MTLBufferBinding> x = (id)[[reflection bindings] objectAtIndex:0];
   CHECK([[x name] isEqualToString:@"x"] && [x index] == 0 && [x isUsed]);
   CHECK([x access] == MTLBindingAccessReadOnly && [x bufferDataType] == MTLDataTypeInt);
-  MTLArgument *part = [[reflection arguments] objectAtIndex:2];
+  MTLArgument* part = [[reflection arguments] objectAtIndex:2];
   CHECK([part type] == MTLArgumentTypeThreadgroupMemory && [part index] == 2);
   [(id)state release];
 
-  MTLComputePipelineDescriptor *descriptor =
+  MTLComputePipelineDescriptor* descriptor =
       [[[MTLComputePipelineDescriptor alloc] init] autorelease];
   [descriptor setComputeFunction:function];
   [descriptor setMaxTotalThreadsPerThreadgroup:64];
@@ -205,13 +204,13 @@ static void asynchronous_calls_answer_once(id<MTLDevice> device) {
   id<MTLFunction> function = [library_of(device, scale_source) newFunctionWithName:@"scale"];
   for (int i = 0; i < 4; ++i) {
     [device newComputePipelineStateWithFunction:function
-                              completionHandler:^(id<MTLComputePipelineState> state, NSError *) {
+                              completionHandler:^(id<MTLComputePipelineState> state, NSError*) {
                                 ++*(state ? right : wrong);
                               }];
     [device
         newLibraryWithSource:i % 2 ? @"kernel void f() {}" : @"nonsense"
                      options:nil
-           completionHandler:^(id<MTLLibrary> library, NSError *error) {
+           completionHandler:^(id<MTLLibrary> library, NSError* error) {
              ++*((library != nil) == (error == nil) && (library != nil) == i % 2 ? right : wrong);
            }];
   }

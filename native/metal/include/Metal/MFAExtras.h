@@ -8,26 +8,26 @@ NS_ASSUME_NONNULL_BEGIN
 
 @protocol MFADeviceExtras <NSObject>
 /// "cpu", or "reference" for the device that runs one lane at a time.
-- (NSString *)mfaDeviceName;
+- (NSString*)mfaDeviceName;
 /// Threads that run threadgroups.
 - (NSUInteger)mfaWorkers;
 @end
 
 @protocol MFAFunctionExtras <NSObject>
 /// Arguments as compiled, before any function constant is bound.
-- (NSArray<id<MTLBinding>> *)mfaBindings;
+- (NSArray<id<MTLBinding>>*)mfaBindings;
 @end
 
 /// Checks a dispatch while it is encoded.
 @protocol MFAEncoderExtras <NSObject>
 /// The error a dispatch with the bindings made so far would end in; nil if it would run. Nothing is
 /// encoded. The message names the kernel, the argument, its slot and what was expected.
-- (nullable NSError *)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroupsPerGrid
-                                threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
-- (nullable NSError *)mfaErrorForDispatchThreads:(MTLSize)threadsPerGrid
-                           threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
+- (nullable NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroupsPerGrid
+                               threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
+- (nullable NSError*)mfaErrorForDispatchThreads:(MTLSize)threadsPerGrid
+                          threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
 /// The first error of anything encoded so far; the command buffer will end in it.
-- (nullable NSError *)mfaEncodingError;
+- (nullable NSError*)mfaEncodingError;
 @end
 
 NS_ASSUME_NONNULL_END

@@ -134,7 +134,7 @@ MTL_EXPORT
  @private
   id _binding;
 }
-@property(readonly) NSString *name;
+@property(readonly) NSString* name;
 @property(readonly) MTLArgumentType type;
 @property(readonly) MTLArgumentAccess access;
 @property(readonly) NSUInteger index;
@@ -147,7 +147,7 @@ MTL_EXPORT
 @end
 
 @protocol MTLBinding <NSObject>
-@property(readonly) NSString *name;
+@property(readonly) NSString* name;
 @property(readonly) MTLBindingType type;
 @property(readonly) MTLBindingAccess access;
 @property(readonly) NSUInteger index;

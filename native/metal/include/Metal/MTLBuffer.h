@@ -9,9 +9,9 @@ NS_ASSUME_NONNULL_BEGIN
 @protocol MTLBuffer <MTLResource>
 @property(readonly) NSUInteger length;
 /// Also valid for MTLStorageModePrivate on the CPU device, where all memory is shared.
-- (void *)contents;
+- (void*)contents;
 - (void)didModifyRange:(NSRange)range;
-- (void)addDebugMarker:(NSString *)marker range:(NSRange)range;
+- (void)addDebugMarker:(NSString*)marker range:(NSRange)range;
 - (void)removeAllDebugMarkers;
 @property(readonly) MTLGPUAddress gpuAddress;
 @end

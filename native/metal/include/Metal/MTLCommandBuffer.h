@@ -58,13 +58,13 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
 @property(readonly) id<MTLCommandQueue> commandQueue;
 @property(readonly) BOOL retainedReferences;
 @property(readonly) MTLCommandBufferErrorOption errorOptions;
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @property(readonly) CFTimeInterval kernelStartTime;
 @property(readonly) CFTimeInterval kernelEndTime;
 @property(readonly) CFTimeInterval GPUStartTime;
 @property(readonly) CFTimeInterval GPUEndTime;
 @property(readonly) MTLCommandBufferStatus status;
-@property(nullable, readonly) NSError *error;
+@property(nullable, readonly) NSError* error;
 
 - (void)enqueue;
 - (void)commit;
@@ -81,7 +81,7 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
 - (void)encodeWaitForEvent:(id<MTLEvent>)event value:(uint64_t)value;
 - (void)encodeSignalEvent:(id<MTLEvent>)event value:(uint64_t)value;
 
-- (void)pushDebugGroup:(NSString *)string;
+- (void)pushDebugGroup:(NSString*)string;
 - (void)popDebugGroup;
 @end
 

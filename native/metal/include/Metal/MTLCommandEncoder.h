@@ -20,10 +20,10 @@ typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
 
 @protocol MTLCommandEncoder <NSObject>
 @property(readonly) id<MTLDevice> device;
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 - (void)endEncoding;
-- (void)insertDebugSignpost:(NSString *)string;
-- (void)pushDebugGroup:(NSString *)string;
+- (void)insertDebugSignpost:(NSString*)string;
+- (void)pushDebugGroup:(NSString*)string;
 - (void)popDebugGroup;
 @end
 

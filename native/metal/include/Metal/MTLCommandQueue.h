@@ -9,11 +9,11 @@ NS_ASSUME_NONNULL_BEGIN
 @protocol MTLDevice;
 
 @protocol MTLCommandQueue <NSObject>
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @property(readonly) id<MTLDevice> device;
 - (nullable id<MTLCommandBuffer>)commandBuffer;
 - (nullable id<MTLCommandBuffer>)commandBufferWithDescriptor:
-    (MTLCommandBufferDescriptor *)descriptor;
+    (MTLCommandBufferDescriptor*)descriptor;
 - (nullable id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
 @end
 

@@ -11,34 +11,34 @@ NS_ASSUME_NONNULL_BEGIN
 MTL_EXPORT
 @interface MTLComputePipelineReflection : NSObject {
  @private
-  NSArray<id<MTLBinding>> *_bindings;
-  NSArray<MTLArgument *> *_arguments;
+  NSArray<id<MTLBinding>>* _bindings;
+  NSArray<MTLArgument*>* _arguments;
 }
-@property(readonly) NSArray<id<MTLBinding>> *bindings;
-@property(readonly) NSArray<MTLArgument *> *arguments;
+@property(readonly) NSArray<id<MTLBinding>>* bindings;
+@property(readonly) NSArray<MTLArgument*>* arguments;
 @end
 
 MTL_EXPORT
 @interface MTLComputePipelineDescriptor : NSObject <NSCopying> {
  @private
-  NSString *_label;
+  NSString* _label;
   id<MTLFunction> _computeFunction;
-  MTLPipelineBufferDescriptorArray *_buffers;
+  MTLPipelineBufferDescriptorArray* _buffers;
   NSUInteger _maxTotalThreadsPerThreadgroup;
   BOOL _threadGroupSizeIsMultipleOfThreadExecutionWidth;
   BOOL _supportIndirectCommandBuffers;
 }
-@property(nullable, copy, nonatomic) NSString *label;
+@property(nullable, copy, nonatomic) NSString* label;
 @property(nullable, readwrite, nonatomic, strong) id<MTLFunction> computeFunction;
 @property(readwrite, nonatomic) BOOL threadGroupSizeIsMultipleOfThreadExecutionWidth;
 @property(readwrite, nonatomic) NSUInteger maxTotalThreadsPerThreadgroup;
-@property(readonly) MTLPipelineBufferDescriptorArray *buffers;
+@property(readonly) MTLPipelineBufferDescriptorArray* buffers;
 @property(readwrite, nonatomic) BOOL supportIndirectCommandBuffers;
 - (void)reset;
 @end
 
 @protocol MTLComputePipelineState <NSObject>
-@property(nullable, readonly) NSString *label;
+@property(nullable, readonly) NSString* label;
 @property(readonly) id<MTLDevice> device;
 @property(readonly) NSUInteger maxTotalThreadsPerThreadgroup;
 @property(readonly) NSUInteger threadExecutionWidth;

@@ -48,18 +48,18 @@ typedef NS_OPTIONS(NSUInteger, MTLPipelineOption) {
   MTLPipelineOptionBufferTypeInfo = 1 << 1,
 };
 
-typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
+typedef MTLComputePipelineReflection* MTLAutoreleasedComputePipelineReflection;
 
 typedef void (^MTLNewLibraryCompletionHandler)(id<MTLLibrary> _Nullable library,
-                                               NSError *_Nullable error);
+                                               NSError* _Nullable error);
 typedef void (^MTLNewComputePipelineStateCompletionHandler)(
-    id<MTLComputePipelineState> _Nullable computePipelineState, NSError *_Nullable error);
+    id<MTLComputePipelineState> _Nullable computePipelineState, NSError* _Nullable error);
 typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
     id<MTLComputePipelineState> _Nullable computePipelineState,
-    MTLComputePipelineReflection *_Nullable reflection, NSError *_Nullable error);
+    MTLComputePipelineReflection* _Nullable reflection, NSError* _Nullable error);
 
 @protocol MTLDevice <NSObject>
-@property(readonly) NSString *name;
+@property(readonly) NSString* name;
 @property(readonly) uint64_t registryID;
 @property(readonly) MTLSize maxThreadsPerThreadgroup;
 @property(readonly, getter=isLowPower) BOOL lowPower;
@@ -85,40 +85,42 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
 
 - (nullable id<MTLBuffer>)newBufferWithLength:(NSUInteger)length
                                       options:(MTLResourceOptions)options;
-- (nullable id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
+- (nullable id<MTLBuffer>)newBufferWithBytes:(const void*)pointer
                                       length:(NSUInteger)length
                                      options:(MTLResourceOptions)options;
+/// Here any pointer that is a multiple of 16 will do, with any length; nil for others. Apple's
+/// devices want whole pages.
 - (nullable id<MTLBuffer>)
-    newBufferWithBytesNoCopy:(void *)pointer
+    newBufferWithBytesNoCopy:(void*)pointer
                       length:(NSUInteger)length
                      options:(MTLResourceOptions)options
-                 deallocator:(void (^_Nullable)(void *pointer, NSUInteger length))deallocator;
+                 deallocator:(void (^_Nullable)(void* pointer, NSUInteger length))deallocator;
 
 - (nullable id<MTLFence>)newFence;
 - (nullable id<MTLEvent>)newEvent;
 - (nullable id<MTLSharedEvent>)newSharedEvent;
 
 - (nullable id<MTLLibrary>)newDefaultLibrary;
-- (nullable id<MTLLibrary>)newLibraryWithFile:(NSString *)filepath error:(NSError **)error;
-- (nullable id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error;
-- (nullable id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError **)error;
-- (nullable id<MTLLibrary>)newLibraryWithSource:(NSString *)source
-                                        options:(nullable MTLCompileOptions *)options
-                                          error:(NSError **)error;
-- (void)newLibraryWithSource:(NSString *)source
-                     options:(nullable MTLCompileOptions *)options
+- (nullable id<MTLLibrary>)newLibraryWithFile:(NSString*)filepath error:(NSError**)error;
+- (nullable id<MTLLibrary>)newLibraryWithURL:(NSURL*)url error:(NSError**)error;
+- (nullable id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError**)error;
+- (nullable id<MTLLibrary>)newLibraryWithSource:(NSString*)source
+                                        options:(nullable MTLCompileOptions*)options
+                                          error:(NSError**)error;
+- (void)newLibraryWithSource:(NSString*)source
+                     options:(nullable MTLCompileOptions*)options
            completionHandler:(MTLNewLibraryCompletionHandler)completionHandler;
 
 - (nullable id<MTLComputePipelineState>)newComputePipelineStateWithFunction:
                                             (id<MTLFunction>)computeFunction
-                                                                      error:(NSError **)error;
+                                                                      error:(NSError**)error;
 - (nullable id<MTLComputePipelineState>)
     newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
                                 options:(MTLPipelineOption)options
                              reflection:
-                                 (MTLAutoreleasedComputePipelineReflection _Nullable *_Nullable)
+                                 (MTLAutoreleasedComputePipelineReflection _Nullable* _Nullable)
                                      reflection
-                                  error:(NSError **)error;
+                                  error:(NSError**)error;
 - (void)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
                           completionHandler:
                               (MTLNewComputePipelineStateCompletionHandler)completionHandler;
@@ -128,13 +130,13 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
                               (MTLNewComputePipelineStateWithReflectionCompletionHandler)
                                   completionHandler;
 - (nullable id<MTLComputePipelineState>)
-    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
                                   options:(MTLPipelineOption)options
                                reflection:
-                                   (MTLAutoreleasedComputePipelineReflection _Nullable *_Nullable)
+                                   (MTLAutoreleasedComputePipelineReflection _Nullable* _Nullable)
                                        reflection
-                                    error:(NSError **)error;
-- (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+                                    error:(NSError**)error;
+- (void)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
                                       options:(MTLPipelineOption)options
                             completionHandler:
                                 (MTLNewComputePipelineStateWithReflectionCompletionHandler)
@@ -142,6 +144,6 @@ typedef void (^MTLNewComputePipelineStateWithReflectionCompletionHandler)(
 @end
 
 MTL_EXTERN id<MTLDevice> _Nullable MTLCreateSystemDefaultDevice(void) NS_RETURNS_RETAINED;
-MTL_EXTERN NSArray<id<MTLDevice>> *MTLCopyAllDevices(void) NS_RETURNS_RETAINED;
+MTL_EXTERN NSArray<id<MTLDevice>>* MTLCopyAllDevices(void) NS_RETURNS_RETAINED;
 
 NS_ASSUME_NONNULL_END

@@ -11,20 +11,20 @@ NS_ASSUME_NONNULL_BEGIN
 
 @protocol MTLEvent <NSObject>
 @property(nullable, readonly) id<MTLDevice> device;
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @end
 
 /// Calls blocks when a shared event reaches a value, on a thread of its own.
 MTL_EXPORT
 @interface MTLSharedEventListener : NSObject
 - (instancetype)init;
-+ (MTLSharedEventListener *)sharedListener;
++ (MTLSharedEventListener*)sharedListener;
 @end
 
 typedef void (^MTLSharedEventNotificationBlock)(id<MTLSharedEvent>, uint64_t value);
 
 @protocol MTLSharedEvent <MTLEvent>
-- (void)notifyListener:(MTLSharedEventListener *)listener
+- (void)notifyListener:(MTLSharedEventListener*)listener
                atValue:(uint64_t)value
                  block:(MTLSharedEventNotificationBlock)block;
 /// Blocks until the value is reached (YES) or the time is over (NO).

@@ -10,7 +10,7 @@ NS_ASSUME_NONNULL_BEGIN
 
 @protocol MTLFence <NSObject>
 @property(readonly) id<MTLDevice> device;
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @end
 
 NS_ASSUME_NONNULL_END

@@ -9,11 +9,11 @@ NS_ASSUME_NONNULL_BEGIN
 MTL_EXPORT
 @interface MTLFunctionConstantValues : NSObject <NSCopying> {
  @private
-  void *_values;
+  void* _values;
 }
-- (void)setConstantValue:(const void *)value type:(MTLDataType)type atIndex:(NSUInteger)index;
-- (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range;
-- (void)setConstantValue:(const void *)value type:(MTLDataType)type withName:(NSString *)name;
+- (void)setConstantValue:(const void*)value type:(MTLDataType)type atIndex:(NSUInteger)index;
+- (void)setConstantValues:(const void*)values type:(MTLDataType)type withRange:(NSRange)range;
+- (void)setConstantValue:(const void*)value type:(MTLDataType)type withName:(NSString*)name;
 - (void)reset;
 @end
 

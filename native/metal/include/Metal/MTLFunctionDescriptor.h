@@ -14,15 +14,15 @@ typedef NS_OPTIONS(NSUInteger, MTLFunctionOptions) {
 MTL_EXPORT
 @interface MTLFunctionDescriptor : NSObject <NSCopying> {
  @private
-  NSString *_name;
-  NSString *_specializedName;
-  MTLFunctionConstantValues *_constantValues;
+  NSString* _name;
+  NSString* _specializedName;
+  MTLFunctionConstantValues* _constantValues;
   MTLFunctionOptions _options;
 }
-+ (MTLFunctionDescriptor *)functionDescriptor;
-@property(nullable, copy, nonatomic) NSString *name;
-@property(nullable, copy, nonatomic) NSString *specializedName;
-@property(nullable, copy, nonatomic) MTLFunctionConstantValues *constantValues;
++ (MTLFunctionDescriptor*)functionDescriptor;
+@property(nullable, copy, nonatomic) NSString* name;
+@property(nullable, copy, nonatomic) NSString* specializedName;
+@property(nullable, copy, nonatomic) MTLFunctionConstantValues* constantValues;
 @property(nonatomic) MTLFunctionOptions options;
 @end
 

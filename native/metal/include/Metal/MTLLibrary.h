@@ -23,23 +23,23 @@ typedef NS_ENUM(NSUInteger, MTLFunctionType) {
 MTL_EXPORT
 @interface MTLFunctionConstant : NSObject {
  @private
-  NSString *_name;
+  NSString* _name;
   MTLDataType _type;
   NSUInteger _index;
   BOOL _required;
 }
-@property(readonly) NSString *name;
+@property(readonly) NSString* name;
 @property(readonly) MTLDataType type;
 @property(readonly) NSUInteger index;
 @property(readonly) BOOL required;
 @end
 
 @protocol MTLFunction <NSObject>
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @property(readonly) id<MTLDevice> device;
 @property(readonly) MTLFunctionType functionType;
-@property(readonly) NSString *name;
-@property(readonly) NSDictionary<NSString *, MTLFunctionConstant *> *functionConstantsDictionary;
+@property(readonly) NSString* name;
+@property(readonly) NSDictionary<NSString*, MTLFunctionConstant*>* functionConstantsDictionary;
 @property(readonly) MTLFunctionOptions options;
 @end
 
@@ -81,8 +81,8 @@ typedef NS_ENUM(NSInteger, MTLMathFloatingPointFunctions) {
 MTL_EXPORT
 @interface MTLCompileOptions : NSObject <NSCopying> {
  @private
-  NSDictionary<NSString *, NSObject *> *_preprocessorMacros;
-  NSString *_installName;
+  NSDictionary<NSString*, NSObject*>* _preprocessorMacros;
+  NSString* _installName;
   MTLMathMode _mathMode;
   MTLMathFloatingPointFunctions _mathFloatingPointFunctions;
   MTLLanguageVersion _languageVersion;
@@ -94,13 +94,13 @@ MTL_EXPORT
 }
 /// Names to strings or numbers.
 @property(nullable, readwrite, copy, nonatomic)
-    NSDictionary<NSString *, NSObject *> *preprocessorMacros;
+    NSDictionary<NSString*, NSObject*>* preprocessorMacros;
 @property(readwrite, nonatomic) BOOL fastMathEnabled;
 @property(readwrite, nonatomic) MTLMathMode mathMode;
 @property(readwrite, nonatomic) MTLMathFloatingPointFunctions mathFloatingPointFunctions;
 @property(readwrite, nonatomic) MTLLanguageVersion languageVersion;
 @property(readwrite, nonatomic) MTLLibraryType libraryType;
-@property(readwrite, nullable, copy, nonatomic) NSString *installName;
+@property(readwrite, nullable, copy, nonatomic) NSString* installName;
 @property(readwrite, nonatomic) BOOL preserveInvariance;
 @property(readwrite, nonatomic) MTLLibraryOptimizationLevel optimizationLevel;
 @property(readwrite, nonatomic) BOOL allowReferencingUndefinedSymbols;
@@ -119,24 +119,24 @@ typedef NS_ENUM(NSUInteger, MTLLibraryError) {
 };
 
 @protocol MTLLibrary <NSObject>
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @property(readonly) id<MTLDevice> device;
-- (nullable id<MTLFunction>)newFunctionWithName:(NSString *)functionName;
-- (nullable id<MTLFunction>)newFunctionWithName:(NSString *)name
-                                 constantValues:(MTLFunctionConstantValues *)constantValues
-                                          error:(NSError **)error;
-- (void)newFunctionWithName:(NSString *)name
-             constantValues:(MTLFunctionConstantValues *)constantValues
+- (nullable id<MTLFunction>)newFunctionWithName:(NSString*)functionName;
+- (nullable id<MTLFunction>)newFunctionWithName:(NSString*)name
+                                 constantValues:(MTLFunctionConstantValues*)constantValues
+                                          error:(NSError**)error;
+- (void)newFunctionWithName:(NSString*)name
+             constantValues:(MTLFunctionConstantValues*)constantValues
           completionHandler:(void (^)(id<MTLFunction> _Nullable function,
-                                      NSError *_Nullable error))completionHandler;
-- (void)newFunctionWithDescriptor:(MTLFunctionDescriptor *)descriptor
+                                      NSError* _Nullable error))completionHandler;
+- (void)newFunctionWithDescriptor:(MTLFunctionDescriptor*)descriptor
                 completionHandler:(void (^)(id<MTLFunction> _Nullable function,
-                                            NSError *_Nullable error))completionHandler;
-- (nullable id<MTLFunction>)newFunctionWithDescriptor:(MTLFunctionDescriptor *)descriptor
-                                                error:(NSError **)error;
-@property(readonly) NSArray<NSString *> *functionNames;
+                                            NSError* _Nullable error))completionHandler;
+- (nullable id<MTLFunction>)newFunctionWithDescriptor:(MTLFunctionDescriptor*)descriptor
+                                                error:(NSError**)error;
+@property(readonly) NSArray<NSString*>* functionNames;
 @property(readonly) MTLLibraryType type;
-@property(readonly, nullable) NSString *installName;
+@property(readonly, nullable) NSString* installName;
 @end
 
 NS_ASSUME_NONNULL_END

@@ -23,10 +23,10 @@ MTL_EXPORT
 MTL_EXPORT
 @interface MTLPipelineBufferDescriptorArray : NSObject {
  @private
-  NSMutableDictionary *_descriptors;
+  NSMutableDictionary* _descriptors;
 }
-- (MTLPipelineBufferDescriptor *)objectAtIndexedSubscript:(NSUInteger)bufferIndex;
-- (void)setObject:(nullable MTLPipelineBufferDescriptor *)buffer
+- (MTLPipelineBufferDescriptor*)objectAtIndexedSubscript:(NSUInteger)bufferIndex;
+- (void)setObject:(nullable MTLPipelineBufferDescriptor*)buffer
     atIndexedSubscript:(NSUInteger)bufferIndex;
 @end
 

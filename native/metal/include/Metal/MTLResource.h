@@ -63,7 +63,7 @@ typedef NS_OPTIONS(NSUInteger, MTLResourceOptions) {
 @end
 
 @protocol MTLResource <MTLAllocation>
-@property(nullable, copy, atomic) NSString *label;
+@property(nullable, copy, atomic) NSString* label;
 @property(readonly) id<MTLDevice> device;
 @property(readonly) MTLCPUCacheMode cpuCacheMode;
 @property(readonly) MTLStorageMode storageMode;

@@ -13,11 +13,11 @@
 @end
 @protocol OS_dispatch_queue <NSObject>
 @end
-typedef NSObject<OS_dispatch_data> *dispatch_data_t;
-typedef NSObject<OS_dispatch_queue> *dispatch_queue_t;
+typedef NSObject<OS_dispatch_data>* dispatch_data_t;
+typedef NSObject<OS_dispatch_queue>* dispatch_queue_t;
 #else
-typedef struct dispatch_data_s *dispatch_data_t;
-typedef struct dispatch_queue_s *dispatch_queue_t;
+typedef struct dispatch_data_s* dispatch_data_t;
+typedef struct dispatch_queue_s* dispatch_queue_t;
 #endif
 
 typedef void (^dispatch_block_t)(void);
@@ -35,12 +35,12 @@ DISPATCH_EXPORT const dispatch_block_t _dispatch_data_destructor_free;
 #define DISPATCH_DATA_DESTRUCTOR_FREE (_dispatch_data_destructor_free)
 
 /// Retained. Without a destructor the bytes are copied; `queue` is ignored.
-DISPATCH_EXPORT dispatch_data_t dispatch_data_create(const void *buffer, size_t size,
+DISPATCH_EXPORT dispatch_data_t dispatch_data_create(const void* buffer, size_t size,
                                                      dispatch_queue_t queue,
                                                      dispatch_block_t destructor);
 DISPATCH_EXPORT size_t dispatch_data_get_size(dispatch_data_t data);
 
-typedef bool (^dispatch_data_applier_t)(dispatch_data_t region, size_t offset, const void *buffer,
+typedef bool (^dispatch_data_applier_t)(dispatch_data_t region, size_t offset, const void* buffer,
                                         size_t size);
 /// Calls the block for every contiguous part, here always one.
 DISPATCH_EXPORT bool dispatch_data_apply(dispatch_data_t data, dispatch_data_applier_t applier);
