@@ -30,18 +30,16 @@ struct direct_state {
 };
 
 template <typename T>
-inline void direct_queries(thread direct_state<T>& state, const threadgroup T* tile,
-                           ushort origin) {
+inline void direct_queries(thread direct_state<T>& state, const threadgroup T* tile) {
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
 #pragma clang loop unroll(full)
     for (ushort d = 0; d < D_tiles; ++d) {
       if (Q_rows) {
-        simdgroup_load(state.Q[r * D_tiles + d], tile + (origin + r * 8) * D_block + d * 8,
-                       D_block);
+        simdgroup_load(state.Q[r * D_tiles + d], tile + r * 8 * D_block + d * 8, D_block);
       } else {
-        simdgroup_load(state.Q[r * D_tiles + d], tile + d * 8 * R_block + origin + r * 8, R_block,
-                       ulong2(0), true);
+        simdgroup_load(state.Q[r * D_tiles + d], tile + d * 8 * R_block + r * 8, R_block, ulong2(0),
+                       true);
       }
     }
   }
@@ -193,7 +191,7 @@ inline void attention_direct(const thread attention_block<T>& block, threadgroup
   direct_state<T> state;
   load_operand(block.Q, Q_rows, block.r, block.R, block.D, Q_tile, place);
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  direct_queries(state, memory, origin);
+  direct_queries(state, memory + origin * (Q_rows ? D_block : 1));
   threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < R_tiles * D_V_tiles; ++i) {

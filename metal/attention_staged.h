@@ -21,7 +21,8 @@ constant ushort staged_rows = (R_simd + MFA_SIMDGROUP_SIZE - 1) / MFA_SIMDGROUP_
 
 #define MFA_MAX_STAGED_ROWS (MFA_MAX_ATTENTION_SIMD / MFA_SIMDGROUP_SIZE)
 
-/// The areas of threadgroup memory. S and O^T begin at the simdgroup's first row.
+/// The areas of threadgroup memory. Q^T, S and O^T begin at the simdgroup's
+/// first row.
 struct staged_memory {
   threadgroup float *Q, *KV, *S, *O;
 };
@@ -89,7 +90,7 @@ inline void staged_output(const thread attention_block<T>& block, threadgroup fl
 }
 
 /// S^T = K * Q^T for the simdgroup's rows.
-inline void staged_scores(staged_memory memory, ushort origin) {
+inline void staged_scores(staged_memory memory) {
 #pragma clang loop unroll(disable)
   for (ushort c = 0; c < C_simd; c += 8) {
     simdgroup_float8x8 S[MFA_MAX_ATTENTION_SIMD / 8];
@@ -108,7 +109,7 @@ inline void staged_scores(staged_memory memory, ushort origin) {
 #pragma clang loop unroll(full)
       for (ushort r = 0; r < R_simd; r += 8) {
         simdgroup_float8x8 Q;
-        simdgroup_load(Q, memory.Q + origin + d * R_group + r, R_group);
+        simdgroup_load(Q, memory.Q + d * R_group + r, R_group);
         simdgroup_multiply_accumulate(S[r / 8], K, Q, S[r / 8]);
       }
     }
@@ -287,7 +288,7 @@ inline void attention_staged(const thread attention_block<T>& block, threadgroup
   threadgroup float* KV = Q + uint(D_simd) * R_group;
   threadgroup float* S = KV + staged_KV;
   threadgroup float* O = S + uint(C_simd) * R_group;
-  const staged_memory own = {Q, KV, S + origin, O + origin};
+  const staged_memory own = {Q + origin, KV, S + origin, O + origin};
   const mfa_tile<float> K_tile = staged_tile(KV, K_rows, C_simd, D_simd);
   const mfa_tile<float> V_tile = staged_tile(KV, V_rows, C_simd, D_V_simd);
 
@@ -313,7 +314,7 @@ inline void attention_staged(const thread attention_block<T>& block, threadgroup
 
     load_operand(block.K, K_rows, c, block.C, block.D, K_tile, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    staged_scores(own, origin);
+    staged_scores(own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (guards.scaled) staged_mask(block, S, KV, c, place);
     load_operand(block.V, V_rows, c, block.C, block.D_V, V_tile, place);

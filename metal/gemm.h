@@ -101,20 +101,20 @@ inline simdgroup_matrix<E, 8, 8> load_matrix(const threadgroup E* tile, ushort l
   return result;
 }
 
-/// accumulators += A tile * B tile, for the simdgroup whose block begins at (m, n).
+/// accumulators += A tile * B tile, for one simdgroup; the tiles begin at its block.
 template <typename E>
 inline void multiply(thread simdgroup_float8x8* accumulators, const threadgroup E* A_tile,
-                     const threadgroup E* B_tile, ushort m, ushort n) {
+                     const threadgroup E* B_tile) {
 #pragma clang loop unroll(full)
   for (ushort k = 0; k < K_simd; k += 8) {
     simdgroup_matrix<E, 8, 8> A[MFA_MAX_GEMM_ROWS];
 #pragma clang loop unroll(full)
     for (ushort i = 0; i < M_tiles; ++i) {
-      A[i] = load_matrix(A_tile, A_leading, A_trans, m + i * 8, k);
+      A[i] = load_matrix(A_tile, A_leading, A_trans, i * 8, k);
     }
 #pragma clang loop unroll(full)
     for (ushort j = 0; j < N_tiles; ++j) {
-      const simdgroup_matrix<E, 8, 8> B = load_matrix(B_tile, B_leading, B_trans, k, n + j * 8);
+      const simdgroup_matrix<E, 8, 8> B = load_matrix(B_tile, B_leading, B_trans, k, j * 8);
 #pragma clang loop unroll(full)
       for (ushort i = 0; i < M_tiles; ++i) {
         thread simdgroup_float8x8& C = accumulators[i * N_tiles + j];
@@ -136,20 +136,29 @@ inline void finish(const thread gemm_block<T>& block, float product, device T* C
   C_row[column] = T(activate(value, activation));
 }
 
-/// Accumulators -> float block in threadgroup memory -> C, lanes along its rows.
-template <typename T>
-inline void store_staged(const thread gemm_block<T>& block, thread simdgroup_float8x8* accumulators,
-                         threadgroup float* stage, ushort2 origin, mfa_place place) {
+/// Accumulators -> float block in threadgroup memory.
+inline void stage_accumulators(thread simdgroup_float8x8* accumulators, threadgroup float* stage) {
 #pragma clang loop unroll(full)
   for (ushort m = 0; m < M_tiles; ++m) {
 #pragma clang loop unroll(full)
     for (ushort n = 0; n < N_tiles; ++n) {
-      simdgroup_store(accumulators[m * N_tiles + n],
-                      stage + (origin.y + m * 8) * N_group + origin.x + n * 8, N_group);
+      simdgroup_store(accumulators[m * N_tiles + n], stage + m * 8 * N_group + n * 8, N_group);
     }
   }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
 
+/// What there is to stage if nothing was multiplied.
+inline void clear_stage(threadgroup float* stage, mfa_place place) {
+  for (uint i = place.simdgroup * MFA_SIMDGROUP_SIZE; i < uint(M_group) * N_group;
+       i += place.simdgroups * MFA_SIMDGROUP_SIZE) {
+    stage[i + place.lane] = 0.0f;
+  }
+}
+
+/// Float block in threadgroup memory -> C, lanes along its rows.
+template <typename T>
+inline void store_staged(const thread gemm_block<T>& block, const threadgroup float* stage,
+                         mfa_place place) {
   const uint rows = min(uint(M_group), block.rows);
   for (uint r = place.simdgroup; r < rows; r += place.simdgroups) {
     device T* C_row = block.C + r * block.ldc;
@@ -201,6 +210,7 @@ inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memor
   const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
                               A_leading};
   const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
+  threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
   const ushort2 origin =
       ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
   simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
@@ -223,12 +233,18 @@ inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memor
       load_tile(block.B + k * block.ldb, block.ldb, left, block.columns, B_tile, place);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    multiply(accumulators, A_tile.data, B_tile.data, origin.y, origin.x);
+    multiply(accumulators, A_tile.data + origin.y * (A_trans ? 1 : A_leading),
+             B_tile.data + origin.x * (B_trans ? B_leading : 1));
     threadgroup_barrier(mem_flags::mem_threadgroup);
+    // Inside the loop the accumulators are still where the multiplication left them.
+    if (staged && left <= K_simd)
+      stage_accumulators(accumulators, stage + origin.y * N_group + origin.x);
   }
 
   if (staged) {
-    store_staged(block, accumulators, reinterpret_cast<threadgroup float*>(memory), origin, place);
+    if (depth == 0) clear_stage(stage, place);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    store_staged(block, stage, place);
   } else {
     store_direct(block, accumulators, origin, place);
   }

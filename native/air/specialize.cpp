@@ -253,6 +253,9 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
 
   out.reflection = std::move(metadata->reflection);
   out.reflection.static_threadgroup_bytes = threadgroup_bytes(module);
+  // What the constants made superfluous need not be bound.
+  for (Argument& argument : out.reflection.arguments)
+    if (kernel.getArg(argument.parameter)->use_empty()) argument.unused = true;
   if (auto checked = check(kernel, out.reflection, record); !checked) return checked.take_error();
   out.kernel = &kernel;
   out.module = std::move(loaded->module);

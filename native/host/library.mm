@@ -146,7 +146,9 @@ Outcome<std::shared_ptr<Library>> Library::from_source(std::shared_ptr<Device> d
     id<MTLLibrary> library = [as<id<MTLDevice>>(device->metal) newLibraryWithSource:string(source)
                                                                             options:options
                                                                               error:&error];
-    return opened(std::move(device), library, error, Code::compile);
+    // What is not a message of the compiler says that there is none.
+    Code code = library ? Code::ok : status_of(error, Code::unsupported).code;
+    return opened(std::move(device), library, error, code);
   }
 }
 

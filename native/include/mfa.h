@@ -523,7 +523,7 @@ typedef struct mfa_dispatch_desc {
   size_t binding_count;
   uint64_t grid[3]; /* threadgroups, or threads with grid_in_threads; 0 in y and z: 1;
                      * 0 in x: nothing runs */
-  uint64_t threads_per_threadgroup[3]; /* 0 in y and z: 1; all 0: chosen by the library */
+  uint64_t threads_per_threadgroup[3]; /* 0 in y and z: 1; all 0, with grid_in_threads: chosen */
   bool grid_in_threads;                /* groups at the edge may be smaller */
 } mfa_dispatch_desc;
 

@@ -10,6 +10,8 @@
 #include "jit/target.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
@@ -45,6 +47,15 @@ Result<void> verify(const llvm::Module& module, const char* stage) {
   llvm::raw_string_ostream stream(message);
   if (!llvm::verifyModule(module, &stream)) return {};
   return Error{std::string("the ") + stage + " kernel is not valid LLVM IR: " + stream.str()};
+}
+
+/// Frames must have a size that stack_bytes() can read back.
+Result<void> check_frames(llvm::Module& module) {
+  for (llvm::Function& function : module)
+    for (llvm::Instruction& inst : llvm::instructions(function))
+      if (auto* array = llvm::dyn_cast<llvm::AllocaInst>(&inst); array && !array->isStaticAlloca())
+        return Error{"a private array of a size unknown before the kernel runs is not supported"};
+  return {};
 }
 
 /// The kernel of `module` becomes a function the executor can call; returns what runs it.
@@ -87,6 +98,7 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
                                                      : "vector-general";
   dump(record.name, (std::string(stage) + ".ll").c_str(), [&] { return text_of(module); });
   if (auto valid = verify(module, stage); !valid) return valid.take_error();
+  if (auto sized = check_frames(module); !sized) return sized.take_error();
 
   prepare_functions(module, **target);
   dump(record.name, (std::string(stage) + ".s").c_str(), [&] {

@@ -59,11 +59,16 @@ constexpr Definition kDefinitions[] = {
 const char* describe(Subject subject) {
   switch (subject) {
     case Subject::parameter:
-    case Subject::builtin: return "kernel parameters";
-    case Subject::parameter_or_variable: return "constants and kernel parameters";
-    case Subject::function: return "functions";
-    case Subject::member: return "members of structures";
-    case Subject::anything: break;
+    case Subject::builtin:
+      return "kernel parameters";
+    case Subject::parameter_or_variable:
+      return "constants and kernel parameters";
+    case Subject::function:
+      return "functions";
+    case Subject::member:
+      return "members of structures";
+    case Subject::anything:
+      break;
   }
   return "";
 }
@@ -71,12 +76,16 @@ const char* describe(Subject subject) {
 bool fits(Subject subject, const clang::Decl* decl) {
   switch (subject) {
     case Subject::parameter:
-    case Subject::builtin: return llvm::isa<clang::ParmVarDecl>(decl);
-    case Subject::parameter_or_variable: return llvm::isa<clang::VarDecl>(decl);
+    case Subject::builtin:
+      return llvm::isa<clang::ParmVarDecl>(decl);
+    case Subject::parameter_or_variable:
+      return llvm::isa<clang::VarDecl>(decl);
     case Subject::function:
       return llvm::isa<clang::FunctionDecl>(decl) || llvm::isa<clang::FunctionTemplateDecl>(decl);
-    case Subject::member: return llvm::isa<clang::FieldDecl>(decl);
-    case Subject::anything: return true;
+    case Subject::member:
+      return llvm::isa<clang::FieldDecl>(decl);
+    case Subject::anything:
+      return true;
   }
   return false;
 }
@@ -146,14 +155,15 @@ class Handler : public clang::ParsedAttrInfo {
       declare_function_constant(sema, llvm::cast<clang::VarDecl>(decl), attribute);
     clang::Expr* argument = definition_.arguments ? expression(sema, attribute) : nullptr;
     if (definition_.arguments && !argument) return AttributeNotApplied;
-    std::string text = "mfa." + std::string(definition_.subject == Subject::builtin ? "builtin." : "") + spelled();
+    std::string text =
+        "mfa." + std::string(definition_.subject == Subject::builtin ? "builtin." : "") + spelled();
     if (argument && argument->isInstantiationDependent()) {
       // Only this kind is instantiated along with a template. It wants constants.
       decl->addAttr(clang::AnnotateAttr::Create(sema.Context, text, &argument, 1, attribute));
     } else {
       // The code generator, which would emit the other kind, passes this one over.
-      decl->addAttr(clang::AnnotateTypeAttr::Create(sema.Context, text, &argument,
-                                                    argument ? 1 : 0, attribute));
+      decl->addAttr(clang::AnnotateTypeAttr::Create(sema.Context, text, &argument, argument ? 1 : 0,
+                                                    attribute));
     }
     if (name == "mfa_kernel")
       decl->addAttr(clang::UsedAttr::CreateImplicit(sema.Context, attribute.getRange()));
@@ -233,8 +243,6 @@ std::string find_builtin(const clang::Decl* decl) {
   return "";
 }
 
-void register_attributes() {
-  add_all(std::make_index_sequence<std::size(kDefinitions)>());
-}
+void register_attributes() { add_all(std::make_index_sequence<std::size(kDefinitions)>()); }
 
 }  // namespace mfa::metalc

@@ -21,9 +21,18 @@ uint8_t data_type(llvm::StringRef name) {
     name = name.drop_back();
   }
   unsigned scalar = llvm::StringSwitch<unsigned>(name)
-                        .Case("float", 3).Case("half", 16).Case("int", 29).Case("uint", 33)
-                        .Case("short", 37).Case("ushort", 41).Case("char", 45).Case("uchar", 49)
-                        .Case("bool", 53).Case("long", 81).Case("ulong", 85).Case("bfloat", 121)
+                        .Case("float", 3)
+                        .Case("half", 16)
+                        .Case("int", 29)
+                        .Case("uint", 33)
+                        .Case("short", 37)
+                        .Case("ushort", 41)
+                        .Case("char", 45)
+                        .Case("uchar", 49)
+                        .Case("bool", 53)
+                        .Case("long", 81)
+                        .Case("ulong", 85)
+                        .Case("bfloat", 121)
                         .Default(0);
   return static_cast<uint8_t>(scalar + length - 1);
 }
@@ -83,7 +92,10 @@ std::vector<llvm::Function*> take_initializers(llvm::Module& module) {
 class Binder {
  public:
   Binder(llvm::Module& module, llvm::Function& function, const Kernel& kernel, const Unit& unit)
-      : module_(module), function_(function), kernel_(kernel), unit_(unit),
+      : module_(module),
+        function_(function),
+        kernel_(kernel),
+        unit_(unit),
         context_(module.getContext()) {}
 
   BoundConstants run() {
@@ -187,16 +199,16 @@ class Binder {
         result_.error = "the condition of argument '" + argument.name + "' has no value";
       llvm::GlobalVariable*& predicate = made[source];
       if (!predicate) {
-        predicate = new llvm::GlobalVariable(
-            module_, byte, false, llvm::GlobalValue::InternalLinkage,
-            llvm::ConstantInt::get(byte, 0),
-            "__metal_implicit_fc_pred_" + std::to_string(made.size() - 1), nullptr,
-            llvm::GlobalValue::NotThreadLocal, as_constant);
+        predicate =
+            new llvm::GlobalVariable(module_, byte, false, llvm::GlobalValue::InternalLinkage,
+                                     llvm::ConstantInt::get(byte, 0),
+                                     "__metal_implicit_fc_pred_" + std::to_string(made.size() - 1),
+                                     nullptr, llvm::GlobalValue::NotThreadLocal, as_constant);
         predicate->setAlignment(llvm::Align(1));
         block = begin(block);
         llvm::IRBuilder<> builder(block);
-        auto normalize = module_.getOrInsertFunction(
-            "air.normalize_function_constant_predicate.i8", byte, byte);
+        auto normalize =
+            module_.getOrInsertFunction("air.normalize_function_constant_predicate.i8", byte, byte);
         llvm::Value* value = builder.CreateLoad(byte, source);
         builder.CreateStore(builder.CreateCall(normalize, {value}), predicate);
       }
@@ -234,7 +246,8 @@ class Binder {
     if (!test) return;
     for (llvm::User* user : llvm::make_early_inc_range(test->users())) {
       auto* call = llvm::dyn_cast<llvm::CallInst>(user);
-      if (!call || (call->getFunction() != &function_ && call->getFunction() != constructor_)) continue;
+      if (!call || (call->getFunction() != &function_ && call->getFunction() != constructor_))
+        continue;
       bool found = false;
       for (Bound& bound : bound_) {
         if (call->getArgOperand(0)->stripPointerCasts() != bound.mirror) continue;
@@ -251,7 +264,8 @@ class Binder {
     for (const Bound& bound : bound_) {
       const FunctionConstant& constant = *bound.constant;
       llvm::Metadata* fields[] = {
-          llvm::ValueAsMetadata::get(bound.initializer), llvm::MDString::get(context_, constant.type),
+          llvm::ValueAsMetadata::get(bound.initializer),
+          llvm::MDString::get(context_, constant.type),
           llvm::MDString::get(context_, constant.name),
           llvm::ConstantAsMetadata::get(
               llvm::ConstantInt::get(llvm::Type::getInt32Ty(context_), constant.index)),

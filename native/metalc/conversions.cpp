@@ -28,8 +28,9 @@ void replace(llvm::Instruction& old, llvm::Value* from, char to_kind, char from_
       "air.convert." + code(old.getType(), to_kind) + "." + code(from->getType(), from_kind);
   llvm::FunctionCallee callee = module.getOrInsertFunction(name, old.getType(), from->getType());
   auto* function = llvm::cast<llvm::Function>(callee.getCallee());
-  for (auto attribute : {llvm::Attribute::NoUnwind, llvm::Attribute::WillReturn,
-                         llvm::Attribute::NoFree, llvm::Attribute::NoSync, llvm::Attribute::MustProgress})
+  for (auto attribute :
+       {llvm::Attribute::NoUnwind, llvm::Attribute::WillReturn, llvm::Attribute::NoFree,
+        llvm::Attribute::NoSync, llvm::Attribute::MustProgress})
     function->addFnAttr(attribute);
   function->setDoesNotAccessMemory();
   llvm::IRBuilder<> builder(&old);
@@ -44,15 +45,20 @@ void replace(llvm::Instruction& old, llvm::Value* from, char to_kind, char from_
 void spell(llvm::Instruction& instruction) {
   llvm::Value* from = instruction.getNumOperands() ? instruction.getOperand(0) : nullptr;
   switch (instruction.getOpcode()) {
-    case llvm::Instruction::SIToFP: return replace(instruction, from, 'f', 's');
-    case llvm::Instruction::UIToFP: return replace(instruction, from, 'f', 'u');
-    case llvm::Instruction::FPToSI: return replace(instruction, from, 's', 'f');
-    case llvm::Instruction::FPToUI: return replace(instruction, from, 'u', 'f');
+    case llvm::Instruction::SIToFP:
+      return replace(instruction, from, 'f', 's');
+    case llvm::Instruction::UIToFP:
+      return replace(instruction, from, 'f', 'u');
+    case llvm::Instruction::FPToSI:
+      return replace(instruction, from, 's', 'f');
+    case llvm::Instruction::FPToUI:
+      return replace(instruction, from, 'u', 'f');
     case llvm::Instruction::FPExt:
     case llvm::Instruction::FPTrunc:
       if (instruction.getType()->isVectorTy()) replace(instruction, from, 'f', 'f');
       return;
-    default: break;
+    default:
+      break;
   }
   if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction)) {
     if (call->getIntrinsicID() == llvm::Intrinsic::fptosi_sat) replace(instruction, from, 's', 'f');

@@ -21,7 +21,9 @@ def main() -> None:
     for number, (name, data) in enumerate(sorted(files.items())):
         arrays.append(f"const char k{number}[] = {{{literal(data)}0}};\n")
         entries.append(f'{{"{name}", k{number}, {len(data)}}},\n')
-    pathlib.Path(out).write_text("".join(arrays) + "constexpr PreludeFile kPrelude[] = {\n" + "".join(entries) + "};\n")
+    pathlib.Path(out).write_text(
+        "".join(arrays) + "constexpr PreludeFile kPrelude[] = {\n" + "".join(entries) + "};\n"
+    )
 
 
 if __name__ == "__main__":

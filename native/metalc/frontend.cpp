@@ -7,12 +7,12 @@
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/FrontendAction.h"
 #include "clang/Frontend/MultiplexConsumer.h"
-#include "clang/Frontend/TextDiagnosticPrinter.h"
 #include "clang/Lex/PreprocessorOptions.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "metalc/attributes.h"
+#include "metalc/diagnostics.h"
 #include "metalc/intrinsics.h"
 #include "metalc/kernels.h"
 #include "metalc/prepare.h"
@@ -46,10 +46,10 @@ class Action final : public clang::ASTFrontendAction {
  private:
   std::unique_ptr<clang::ASTConsumer> CreateASTConsumer(clang::CompilerInstance& compiler,
                                                         llvm::StringRef file) override {
-    auto* codegen = clang::CreateLLVMCodeGen(
-        compiler.getDiagnostics(), file, &compiler.getVirtualFileSystem(),
-        compiler.getHeaderSearchOpts(), compiler.getPreprocessorOpts(), compiler.getCodeGenOpts(),
-        *unit_.context);
+    auto* codegen =
+        clang::CreateLLVMCodeGen(compiler.getDiagnostics(), file, &compiler.getVirtualFileSystem(),
+                                 compiler.getHeaderSearchOpts(), compiler.getPreprocessorOpts(),
+                                 compiler.getCodeGenOpts(), *unit_.context);
     std::vector<std::unique_ptr<clang::ASTConsumer>> consumers;
     consumers.push_back(make_preparer());
     consumers.emplace_back(codegen);
@@ -61,17 +61,49 @@ class Action final : public clang::ASTFrontendAction {
 
 std::vector<const char*> arguments(const Options& options) {
   std::vector<const char*> result = {
-      "-triple", "air64-unknown-unknown", "-emit-llvm-only", "-x", "c++", "-std=c++17",
+      "-triple",
+      "air64-unknown-unknown",
+      "-emit-llvm-only",
+      "-x",
+      "c++",
+      "-std=c++17",
       // SYCL's device mode for its address spaces; see target.cpp.
-      "-fsycl-is-device", "-fnative-half-type", "-fnative-half-arguments-and-returns",
-      "-cl-single-precision-constant", "-fdeclspec", "-ffreestanding", "-fno-builtin", "-fno-rtti",
-      "-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fpreserve-vec3-type",
-      "-fno-strict-float-cast-overflow", "-ffp-contract=on", "-relaxed-aliasing",
-      "-disable-llvm-passes", "-disable-lifetime-markers", "-O2", "-mframe-pointer=all",
-      "-nostdsysteminc", "-nobuiltininc", "-internal-isystem", kPreludeFolder, "-include",
-      "__types", "-fmessage-length=0", "-ferror-limit", "50", "-fdeprecated-macro",
-      "-Wno-duplicate-decl-specifier", "-Werror=unknown-attributes", "-Wno-gcc-compat", "-Wno-c++17-extensions",
-      "-Wno-nan-infinity-disabled", "-Wno-unused-value", "-Wno-undefined-inline", "-Wno-undefined-internal",
+      "-fsycl-is-device",
+      "-fnative-half-type",
+      "-fnative-half-arguments-and-returns",
+      "-cl-single-precision-constant",
+      "-fdeclspec",
+      "-ffreestanding",
+      "-fno-builtin",
+      "-fno-rtti",
+      "-fno-threadsafe-statics",
+      "-fno-use-cxa-atexit",
+      "-fpreserve-vec3-type",
+      "-fno-strict-float-cast-overflow",
+      "-ffp-contract=on",
+      "-relaxed-aliasing",
+      "-disable-llvm-passes",
+      "-disable-lifetime-markers",
+      "-O2",
+      "-mframe-pointer=all",
+      "-nostdsysteminc",
+      "-nobuiltininc",
+      "-internal-isystem",
+      kPreludeFolder,
+      "-include",
+      "__types",
+      "-fmessage-length=0",
+      "-ferror-limit",
+      "50",
+      "-fdeprecated-macro",
+      "-Wno-duplicate-decl-specifier",
+      "-Werror=unknown-attributes",
+      "-Wno-gcc-compat",
+      "-Wno-c++17-extensions",
+      "-Wno-nan-infinity-disabled",
+      "-Wno-unused-value",
+      "-Wno-undefined-inline",
+      "-Wno-undefined-internal",
   };
   if (options.fast_math) {
     for (const char* flag : {"-ffast-math", "-menable-no-infs", "-menable-no-nans",
@@ -109,10 +141,11 @@ std::optional<Unit> parse(const Options& options, const std::string& input) {
   unit.file = llvm::sys::path::filename(path).str();
 
   clang::CompilerInstance compiler;
-  auto files = make_files(input == "-" ? path : "", text);
+  std::map<std::string, std::string> changed;
+  auto files = make_files(input == "-" ? path : "", text, changed);
   llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> diagnostics(new clang::DiagnosticOptions);
   diagnostics->ShowColors = options.colour;
-  compiler.createDiagnostics(new clang::TextDiagnosticPrinter(llvm::errs(), diagnostics.get()));
+  compiler.createDiagnostics(new DiagnosticPrinter(diagnostics.get(), changed));
   std::vector<const char*> command = arguments(options);
   command.push_back(path.c_str());
   if (!clang::CompilerInvocation::CreateFromArgs(compiler.getInvocation(), command,

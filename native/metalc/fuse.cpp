@@ -42,8 +42,10 @@ void fuse_products(llvm::Function& function, bool fast_math) {
     for (auto at = block.begin(); at != block.end();) fuse(*at++);
     for (llvm::Instruction& instruction : block) {
       if (!llvm::isa<llvm::FPMathOperator>(instruction)) continue;
-      if (!fast_math) instruction.setHasAllowContract(false);
-      else if (instruction.getFastMathFlags().allowReassoc()) instruction.setHasAllowContract(true);
+      if (!fast_math)
+        instruction.setHasAllowContract(false);
+      else if (instruction.getFastMathFlags().allowReassoc())
+        instruction.setHasAllowContract(true);
     }
   }
 }

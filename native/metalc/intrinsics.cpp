@@ -81,7 +81,8 @@ void set_attributes(llvm::Function& function, const clang::FunctionDecl* declare
       llvm::AttributeList::get(context, llvm::AttributeList::FunctionIndex, builder);
   function.setAttributes(list);
   for (llvm::User* user : function.users())
-    if (auto* call = llvm::dyn_cast<llvm::CallBase>(user)) call->setAttributes(llvm::AttributeList());
+    if (auto* call = llvm::dyn_cast<llvm::CallBase>(user))
+      call->setAttributes(llvm::AttributeList());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "clang/AST/DeclTemplate.h"
 #include "clang/AST/Mangle.h"
 #include "clang/Basic/Diagnostic.h"
+#include "clang/Basic/SourceManager.h"
 #include "metalc/attributes.h"
 #include "metalc/target.h"
 #include "metalc/type_names.h"
@@ -20,10 +21,14 @@ using Language = clang::LangAS;
 
 unsigned address_space(clang::QualType pointee) {
   switch (pointee.getAddressSpace()) {
-    case Language::sycl_global_device: return as_device;
-    case Language::sycl_global_host: return as_constant;
-    case Language::sycl_local: return as_threadgroup;
-    default: return as_thread;
+    case Language::sycl_global_device:
+      return as_device;
+    case Language::sycl_global_host:
+      return as_constant;
+    case Language::sycl_local:
+      return as_threadgroup;
+    default:
+      return as_thread;
   }
 }
 
@@ -48,8 +53,9 @@ class Collector {
   template <size_t n>
   clang::DiagnosticBuilder error(clang::SourceLocation at, const char (&text)[n]) {
     clang::DiagnosticsEngine& diagnostics = context_.getDiagnostics();
-    return diagnostics.Report(
-        at, diagnostics.getCustomDiagID(clang::DiagnosticsEngine::Error, text));
+    // Not into the macros that stand for MSL's keywords.
+    return diagnostics.Report(context_.getSourceManager().getExpansionLoc(at),
+                              diagnostics.getCustomDiagID(clang::DiagnosticsEngine::Error, text));
   }
 
   void constant(const clang::VarDecl* variable) {
@@ -69,7 +75,8 @@ class Collector {
     }
     clang::QualType type = variable->getType().getCanonicalType().getUnqualifiedType();
     clang::QualType element = type;
-    if (VectorShape shape = vector_shape(type); shape.length && !shape.packed) element = shape.element;
+    if (VectorShape shape = vector_shape(type); shape.length && !shape.packed)
+      element = shape.element;
     if (!element->isArithmeticType()) {
       error(variable->getLocation(), "type %0 cannot be that of a function constant") << type;
       return;
@@ -107,8 +114,7 @@ class Collector {
     if (auto limit = find_attribute(function, "max_threads")) {
       auto number = limit->number(context_);
       if (!number || *number == 0 || *number > 1024) {
-        error(limit->location,
-              "'max_total_threads_per_threadgroup' must be between 1 and 1024");
+        error(limit->location, "'max_total_threads_per_threadgroup' must be between 1 and 1024");
         return;
       }
       result.max_threads = static_cast<uint32_t>(*number);
@@ -185,8 +191,8 @@ class Collector {
                   llvm::StringRef(kind).contains("position") ||
                   llvm::StringRef(kind).contains("threads_per_grid") ||
                   llvm::StringRef(kind).contains("threadgroups_per_grid") ||
-                  llvm::StringRef(kind).contains("threads_per_threadgroup") || kind == "air.grid_origin" ||
-                  kind == "air.grid_size";
+                  llvm::StringRef(kind).contains("threads_per_threadgroup") ||
+                  kind == "air.grid_origin" || kind == "air.grid_size";
     bool scalar = element == context_.UnsignedIntTy || element == context_.UnsignedShortTy;
     if (!scalar || shape.packed || shape.length > 3 || (shape.length && !vector)) {
       error(parameter->getLocation(), "type %0 is not valid for attribute '%1'")
@@ -217,8 +223,9 @@ class Collector {
     if (auto wrong = find_attribute(written, threadgroup ? "buffer" : "threadgroup")) {
       error(wrong->location, "attribute '%0' does not fit a parameter in the '%1' address space")
           << (threadgroup ? "buffer" : "threadgroup")
-          << (threadgroup ? "threadgroup"
-                          : result.address_space == as_device ? "device" : "constant");
+          << (threadgroup                         ? "threadgroup"
+              : result.address_space == as_device ? "device"
+                                                  : "constant");
       return std::nullopt;
     }
     result.writable = !pointee.isConstQualified() && result.address_space != as_constant;
@@ -251,7 +258,8 @@ class Collector {
     for (unsigned i = 0; i < kernel.arguments.size(); ++i) {
       Argument& argument = kernel.arguments[i];
       if (argument.builtin || argument.slot == kUnassigned) continue;
-      auto [place, fresh] = used.insert({{argument.address_space == as_threadgroup, argument.slot}, i});
+      auto [place, fresh] =
+          used.insert({{argument.address_space == as_threadgroup, argument.slot}, i});
       // Arguments that exist under different conditions may share a slot.
       const Argument& other = kernel.arguments[place->second];
       if (fresh || (!argument.predicate.empty() && !other.predicate.empty())) continue;

@@ -4,8 +4,8 @@
 
 #include <set>
 
-#include "llvm/Analysis/CallGraph.h"
 #include "llvm/ADT/SCCIterator.h"
+#include "llvm/Analysis/CallGraph.h"
 #include "llvm/Demangle/Demangle.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
@@ -48,7 +48,8 @@ void localize(llvm::Module& module, const std::set<llvm::Function*>& kernels) {
     function.setComdat(nullptr);
     function.setDSOLocal(false);
     if (function.isDeclaration() || kernels.count(&function)) continue;
-    bool initializer = function.hasSection();  // clang's constructors have one
+    llvm::StringRef name = function.getName();
+    bool initializer = name.starts_with("__cxx_global_var_init") || name.starts_with("_GLOBAL__");
     function.setSection("");
     function.setLinkage(llvm::GlobalValue::InternalLinkage);
     if (initializer) continue;
@@ -64,8 +65,9 @@ bool check_recursion(const Unit& unit) {
     if (!component.hasCycle()) continue;
     for (llvm::CallGraphNode* node : *component) {
       if (llvm::Function* function = node->getFunction())
-        return fail(unit, function->getName(), "recursion is not possible in Metal: '" +
-                    llvm::demangle(function->getName().str()) + "'");
+        return fail(unit, function->getName(),
+                    "recursion is not possible in Metal: '" +
+                        llvm::demangle(function->getName().str()) + "'");
     }
   }
   return true;
@@ -76,9 +78,9 @@ bool check_calls(const Unit& unit) {
     if (!function.isDeclaration() || function.use_empty() || function.isIntrinsic() ||
         function.getName().starts_with("air."))
       continue;
-    return fail(unit, function.getName(),
-                "function '" + llvm::demangle(function.getName().str()) +
-                    "' is used but not defined");
+    return fail(
+        unit, function.getName(),
+        "function '" + llvm::demangle(function.getName().str()) + "' is used but not defined");
   }
   return true;
 }
@@ -89,9 +91,19 @@ void saturate(llvm::Instruction& instruction) {
   if (!is_signed && instruction.getOpcode() != llvm::Instruction::FPToUI) return;
   llvm::IRBuilder<> builder(&instruction);
   llvm::Value* from = instruction.getOperand(0);
-  instruction.replaceAllUsesWith(builder.CreateIntrinsic(
-      is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
-      {instruction.getType(), from->getType()}, {from}));
+  instruction.replaceAllUsesWith(
+      builder.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
+                              {instruction.getType(), from->getType()}, {from}));
+}
+
+// MSL takes shift amounts modulo the width; LLVM would call what lies outside poison.
+void mask_shift(llvm::Instruction& instruction) {
+  if (!instruction.isShift() || llvm::isa<llvm::Constant>(instruction.getOperand(1))) return;
+  llvm::IRBuilder<> builder(&instruction);
+  llvm::Type* type = instruction.getType();
+  instruction.setOperand(
+      1, builder.CreateAnd(instruction.getOperand(1),
+                           llvm::ConstantInt::get(type, type->getScalarSizeInBits() - 1)));
 }
 
 // What the optimiser needed and AIR does not want.
@@ -125,12 +137,16 @@ bool lower(Unit& unit) {
   std::set<llvm::Function*> kernels;
   for (const Kernel& kernel : unit.kernels) {
     llvm::Function* function = add_wrapper(module, kernel, unit.fast_math);
-    if (!function) return fail(unit, kernel.symbol, "kernel '" + kernel.name + "' was not compiled");
+    if (!function)
+      return fail(unit, kernel.symbol, "kernel '" + kernel.name + "' was not compiled");
     kernels.insert(function);
   }
   localize(module, kernels);
   for (llvm::Function& function : module) {
-    if (!function.isDeclaration()) clean(function);
+    if (function.isDeclaration()) continue;
+    clean(function);
+    for (llvm::BasicBlock& block : function)
+      for (llvm::Instruction& instruction : block) mask_shift(instruction);
   }
   if (!check_recursion(unit)) return false;
   optimize(module);
@@ -141,8 +157,10 @@ bool lower(Unit& unit) {
     fuse_products(function, unit.fast_math);
     spell_conversions(function);
     if (unit.fast_math && kernels.count(&function)) function.addFnAttr("unsafe-fp-math", "true");
-    if (calls_convergent(function)) function.setConvergent();
-    else function.setNotConvergent();
+    if (calls_convergent(function))
+      function.setConvergent();
+    else
+      function.setNotConvergent();
   }
   std::string problem;
   llvm::raw_string_ostream out(problem);

@@ -44,20 +44,29 @@ bool read_arguments(int argc, char** argv, Options& options) {
       return true;
     };
     std::string text;
-    if (argument == "-ffast-math") options.fast_math = true;
-    else if (argument == "-fno-fast-math") options.fast_math = false;
-    else if (argument == "--emit-llvm") options.emit_llvm = true;
+    if (argument == "-ffast-math")
+      options.fast_math = true;
+    else if (argument == "-fno-fast-math")
+      options.fast_math = false;
+    else if (argument == "--emit-llvm")
+      options.emit_llvm = true;
     else if (argument.compare(0, 5, "-std=") == 0) {
       static const std::set<std::string> known = {"metal3.0", "metal3.1", "macos-metal2.4",
                                                   "macos-metal2.3", "metal3.2"};
       if (!known.count(argument.substr(5)))
         return complain("unknown language version '" + argument.substr(5) + "'");
-    } else if (value("--name", options.stdin_name)) continue;
-    else if (value("-I", text)) options.include.push_back(text);
-    else if (value("-D", text)) options.defines.push_back(text);
-    else if (value("-o", options.output)) continue;
-    else if (argument == "-" || argument[0] != '-') options.inputs.push_back(argument);
-    else return complain("unknown option '" + argument + "'");
+    } else if (value("--name", options.stdin_name))
+      continue;
+    else if (value("-I", text))
+      options.include.push_back(text);
+    else if (value("-D", text))
+      options.defines.push_back(text);
+    else if (value("-o", options.output))
+      continue;
+    else if (argument == "-" || argument[0] != '-')
+      options.inputs.push_back(argument);
+    else
+      return complain("unknown option '" + argument + "'");
   }
   if (options.inputs.empty() || options.output.empty()) {
     llvm::errs() << kUsage;
@@ -108,6 +117,7 @@ int main(int argc, char** argv) {
   Emitted all;
   std::set<std::string> names;
   bool good = true;
-  for (const std::string& input : options.inputs) good = compile(options, all, names, input) && good;
+  for (const std::string& input : options.inputs)
+    good = compile(options, all, names, input) && good;
   return good && write(options, all) ? 0 : 1;
 }

@@ -35,8 +35,8 @@ class Writer {
         ->addOperand(node({text("Metal"), number(3), number(1), number(0)}));
     llvm::NamedMDNode* options = module_.getOrInsertNamedMetadata("air.compile_options");
     options->addOperand(node({text("air.compile.denorms_disable")}));
-    options->addOperand(node({text(fast_math ? "air.compile.fast_math_enable"
-                                             : "air.compile.fast_math_disable")}));
+    options->addOperand(
+        node({text(fast_math ? "air.compile.fast_math_enable" : "air.compile.fast_math_disable")}));
     options->addOperand(node({text("air.compile.framebuffer_fetch_enable")}));
   }
 
@@ -44,8 +44,8 @@ class Writer {
               const std::vector<llvm::GlobalVariable*>& predicates) {
     std::vector<llvm::Metadata*> arguments;
     for (unsigned i = 0; i < kernel.arguments.size(); ++i)
-      arguments.push_back(argument(i, kernel.arguments[i], predicates[i],
-                                   function.getArg(i)->use_empty()));
+      arguments.push_back(
+          argument(i, kernel.arguments[i], predicates[i], function.getArg(i)->use_empty()));
     std::vector<llvm::Metadata*> fields = {llvm::ValueAsMetadata::get(&function), node({}),
                                            node(arguments)};
     if (kernel.max_threads)

@@ -29,7 +29,8 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
     bool written = variable->getInitStyle() != clang::VarDecl::CallInit ||
                    !llvm::isa<clang::CXXConstructExpr>(variable->getInit()->IgnoreImplicit());
     if (written && !variable->isInvalidDecl())
-      error(variable->getLocation(), "variable '%0' in threadgroup memory cannot have an initialiser")
+      error(variable->getLocation(),
+            "variable '%0' in threadgroup memory cannot have an initialiser")
           << variable->getName();
     variable->setInit(nullptr);
     return true;
@@ -37,18 +38,21 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
 
   void check_place(clang::VarDecl* variable, clang::QualType element) {
     if (!variable->hasGlobalStorage() || variable->isInvalidDecl() ||
-        element.getAddressSpace() != clang::LangAS::Default || variable->getType()->isReferenceType())
+        element.getAddressSpace() != clang::LangAS::Default ||
+        variable->getType()->isReferenceType())
       return;
-    error(variable->getLocation(), "variable '%0' outside of functions, or static, must be in the "
-                                   "'constant' address space")
+    error(variable->getLocation(),
+          "variable '%0' outside of functions, or static, must be in the "
+          "'constant' address space")
         << variable->getName();
   }
 
   // What is computed from function constants may serve as the condition of an argument only, which
   // the code generator does not see as a use.
   void keep_derived_constant(clang::VarDecl* variable, clang::QualType element) {
-    if (element.getAddressSpace() != clang::LangAS::sycl_global_host || !variable->isFileVarDecl() ||
-        !variable->hasInit() || variable->isConstexpr() || variable->isInvalidDecl())
+    if (element.getAddressSpace() != clang::LangAS::sycl_global_host ||
+        !variable->isFileVarDecl() || !variable->hasInit() || variable->isConstexpr() ||
+        variable->isInvalidDecl())
       return;
     if (!variable->getInit()->isInstantiationDependent() &&
         !variable->getInit()->isConstantInitializer(context_, false))
@@ -72,8 +76,8 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
   template <size_t n>
   clang::DiagnosticBuilder error(clang::SourceLocation at, const char (&text)[n]) {
     clang::DiagnosticsEngine& diagnostics = context_.getDiagnostics();
-    return diagnostics.Report(
-        at, diagnostics.getCustomDiagID(clang::DiagnosticsEngine::Error, text));
+    return diagnostics.Report(at,
+                              diagnostics.getCustomDiagID(clang::DiagnosticsEngine::Error, text));
   }
   clang::ASTContext& context_;
 };
@@ -81,9 +85,7 @@ class Visitor : public clang::RecursiveASTVisitor<Visitor> {
 class Preparer final : public clang::SemaConsumer {
  public:
   // The suffix of half literals is an OpenCL extension.
-  void InitializeSema(clang::Sema& sema) override {
-    sema.getOpenCLOptions().enable("cl_khr_fp16");
-  }
+  void InitializeSema(clang::Sema& sema) override { sema.getOpenCLOptions().enable("cl_khr_fp16"); }
   void Initialize(clang::ASTContext& context) override { context_ = &context; }
   bool HandleTopLevelDecl(clang::DeclGroupRef group) override {
     for (clang::Decl* decl : group) {

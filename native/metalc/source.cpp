@@ -2,7 +2,7 @@
 // Turns MSL text into text clang parses as C++, and serves it together with the built-in headers.
 #include "metalc/source.h"
 
-#include <cctype>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -72,7 +72,9 @@ class Adapter {
   llvm::StringRef word(size_t i) const {
     return i < pieces_.size() ? text_.substr(pieces_[i].offset, pieces_[i].length) : "";
   }
-  void blank(size_t i) { out_.replace(pieces_[i].offset, pieces_[i].length, pieces_[i].length, ' '); }
+  void blank(size_t i) {
+    out_.replace(pieces_[i].offset, pieces_[i].length, pieces_[i].length, ' ');
+  }
   // `host_name` becomes `__st_name`: a macro of the prelude.
   void underscore(size_t i) { out_.replace(pieces_[i].offset, 2, "__"); }
 
@@ -88,8 +90,8 @@ class Adapter {
       if (depth == 0 && is(end, clang::tok::r_square) && is(end + 1, clang::tok::r_square)) break;
       if (depth != 0) continue;
       llvm::StringRef name = word(end);
-      function |= name == "kernel" || name == "host_name" ||
-                  name == "max_total_threads_per_threadgroup";
+      function |=
+          name == "kernel" || name == "host_name" || name == "max_total_threads_per_threadgroup";
     }
     if (end >= pieces_.size()) return begin + 1;
     int depth = 0;
@@ -158,47 +160,71 @@ class Adapter {
 
 class AdaptedFile final : public llvm::vfs::File {
  public:
-  explicit AdaptedFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  AdaptedFile(std::unique_ptr<File> file, std::map<std::string, std::string>& changed)
+      : file_(std::move(file)), changed_(changed) {}
   llvm::ErrorOr<llvm::vfs::Status> status() override { return file_->status(); }
   std::error_code close() override { return file_->close(); }
-  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> getBuffer(const llvm::Twine& name, int64_t size,
-                                                               bool, bool is_volatile) override {
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> getBuffer(const llvm::Twine& name,
+                                                               int64_t size, bool,
+                                                               bool is_volatile) override {
     auto buffer = file_->getBuffer(name, size, true, is_volatile);
     if (!buffer) return buffer;
-    return llvm::MemoryBuffer::getMemBufferCopy(adapt((*buffer)->getBuffer()),
+    return llvm::MemoryBuffer::getMemBufferCopy(adapt((*buffer)->getBuffer(), &changed_),
                                                 (*buffer)->getBufferIdentifier());
   }
 
  private:
   std::unique_ptr<File> file_;
+  std::map<std::string, std::string>& changed_;
 };
 
 class AdaptingFiles final : public llvm::vfs::ProxyFileSystem {
  public:
-  using ProxyFileSystem::ProxyFileSystem;
-  llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>> openFileForRead(const llvm::Twine& path) override {
+  AdaptingFiles(llvm::IntrusiveRefCntPtr<FileSystem> disk,
+                std::map<std::string, std::string>& changed)
+      : ProxyFileSystem(std::move(disk)), changed_(changed) {}
+  llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>> openFileForRead(
+      const llvm::Twine& path) override {
     auto file = ProxyFileSystem::openFileForRead(path);
     if (!file) return file;
-    return std::make_unique<AdaptedFile>(std::move(*file));
+    return std::make_unique<AdaptedFile>(std::move(*file), changed_);
   }
+
+ private:
+  std::map<std::string, std::string>& changed_;
 };
 
 }  // namespace
 
-std::string adapt(llvm::StringRef text) { return Adapter(text).run(); }
+std::string adapt(llvm::StringRef text, std::map<std::string, std::string>* changed) {
+  std::string result = Adapter(text).run();
+  llvm::StringRef before = text, after = result;
+  while (changed && !before.empty()) {
+    size_t length = std::min(before.find('\n'), before.size());
+    llvm::StringRef written = before.take_front(length), seen = after.take_front(length);
+    if (written != seen) (*changed)[seen.str()] = written.str();
+    before = before.drop_front(length).drop_front(length < before.size());
+    after = after.drop_front(length).drop_front(length < after.size());
+  }
+  return result;
+}
 
-llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> make_files(const std::string& stdin_path,
-                                                           const std::string& stdin_text) {
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> make_files(
+    const std::string& stdin_path, const std::string& stdin_text,
+    std::map<std::string, std::string>& changed) {
   auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
   for (const PreludeFile& file : kPrelude) {
     memory->addFile(std::string(kPreludeFolder) + "/" + file.name, 0,
                     llvm::MemoryBuffer::getMemBuffer(llvm::StringRef(file.text, file.size)));
   }
-  auto disk = llvm::makeIntrusiveRefCnt<AdaptingFiles>(llvm::vfs::getRealFileSystem());
+  auto disk = llvm::makeIntrusiveRefCnt<AdaptingFiles>(llvm::vfs::getRealFileSystem(), changed);
   auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(disk);
+  files->pushOverlay(memory);  // gives `memory` the working directory a relative name is found by
+  // Names are relative to the working folder, which memory does not have on its own.
+  if (auto folder = disk->getCurrentWorkingDirectory()) memory->setCurrentWorkingDirectory(*folder);
   if (!stdin_path.empty())
-    memory->addFile(stdin_path, 0, llvm::MemoryBuffer::getMemBufferCopy(adapt(stdin_text)));
-  files->pushOverlay(memory);
+    memory->addFile(stdin_path, 0,
+                    llvm::MemoryBuffer::getMemBufferCopy(adapt(stdin_text, &changed)));
   return files;
 }
 

@@ -2,6 +2,7 @@
 // The files clang sees: our MSL headers from memory, the user's with a few spellings replaced.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "llvm/ADT/IntrusiveRefCntPtr.h"
@@ -13,10 +14,13 @@ namespace mfa::metalc {
 inline constexpr char kPreludeFolder[] = "/.mfa/metal";
 
 /// Replaces what C++ cannot parse by text of the same length, so that lines and columns stay true.
-std::string adapt(llvm::StringRef text);
+/// `changed`, if given, receives the lines that differ: as clang sees them -> as they were written.
+std::string adapt(llvm::StringRef text, std::map<std::string, std::string>* changed = nullptr);
 
-/// The disk with the headers laid over it; `stdin_text` appears as `stdin_path` unless that is empty.
-llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> make_files(const std::string& stdin_path,
-                                                           const std::string& stdin_text);
+/// The disk with the headers laid over it; `stdin_text` appears as `stdin_path` unless that is
+/// empty. `changed` is filled as files are read.
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> make_files(
+    const std::string& stdin_path, const std::string& stdin_text,
+    std::map<std::string, std::string>& changed);
 
 }  // namespace mfa::metalc

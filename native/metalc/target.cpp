@@ -14,10 +14,13 @@ namespace {
 // there, the default one is a superset of the others: `this` and plain references accept objects
 // anywhere. What SYCL puts in `global` on its own are constants it needs (tables, literals).
 constexpr clang::LangASMap kAddressSpaces = {
-    as_thread, 0, 0, 0, 0, 0, 0, 0,                                     // default, OpenCL
-    0, 0, 0,                                                            // CUDA
-    as_constant, as_device, as_constant, as_threadgroup, as_thread,     // SYCL
-    0, 0, 0, 0, 0,
+    as_thread,   0,         0,           0,
+    0,           0,         0,           0,  // default, OpenCL
+    0,           0,         0,               // CUDA
+    as_constant, as_device, as_constant, as_threadgroup,
+    as_thread,  // SYCL
+    0,           0,         0,           0,
+    0,
 };
 
 // Only clang's own factory may set the options of a target, and it knows a fixed list of targets.

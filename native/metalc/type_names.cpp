@@ -11,8 +11,8 @@ namespace mfa::metalc {
 namespace {
 
 const clang::ClassTemplateSpecializationDecl* library_template(clang::QualType type) {
-  const auto* record = llvm::dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(
-      type->getAsCXXRecordDecl());
+  const auto* record =
+      llvm::dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(type->getAsCXXRecordDecl());
   if (!record) return nullptr;
   const auto* space = llvm::dyn_cast<clang::NamespaceDecl>(record->getDeclContext());
   return space && space->getName() == "metal" ? record : nullptr;
@@ -20,24 +20,37 @@ const clang::ClassTemplateSpecializationDecl* library_template(clang::QualType t
 
 std::string scalar_name(const clang::BuiltinType* type, const clang::ASTContext& context) {
   switch (type->getKind()) {
-    case clang::BuiltinType::Bool: return "bool";
+    case clang::BuiltinType::Bool:
+      return "bool";
     case clang::BuiltinType::Char_S:
-    case clang::BuiltinType::SChar: return "char";
+    case clang::BuiltinType::SChar:
+      return "char";
     case clang::BuiltinType::UChar:
-    case clang::BuiltinType::Char_U: return "uchar";
-    case clang::BuiltinType::Short: return "short";
-    case clang::BuiltinType::UShort: return "ushort";
-    case clang::BuiltinType::Int: return "int";
-    case clang::BuiltinType::UInt: return "uint";
+    case clang::BuiltinType::Char_U:
+      return "uchar";
+    case clang::BuiltinType::Short:
+      return "short";
+    case clang::BuiltinType::UShort:
+      return "ushort";
+    case clang::BuiltinType::Int:
+      return "int";
+    case clang::BuiltinType::UInt:
+      return "uint";
     case clang::BuiltinType::Long:
-    case clang::BuiltinType::LongLong: return "long";
+    case clang::BuiltinType::LongLong:
+      return "long";
     case clang::BuiltinType::ULong:
-    case clang::BuiltinType::ULongLong: return "ulong";
+    case clang::BuiltinType::ULongLong:
+      return "ulong";
     case clang::BuiltinType::Half:
-    case clang::BuiltinType::Float16: return "half";
-    case clang::BuiltinType::BFloat16: return "bfloat";
-    case clang::BuiltinType::Float: return "float";
-    default: return type->getName(context.getPrintingPolicy()).str();
+    case clang::BuiltinType::Float16:
+      return "half";
+    case clang::BuiltinType::BFloat16:
+      return "bfloat";
+    case clang::BuiltinType::Float:
+      return "float";
+    default:
+      return type->getName(context.getPrintingPolicy()).str();
   }
 }
 

@@ -22,15 +22,15 @@ struct Member {
 
 struct Argument {
   bool builtin = false;
-  std::string kind;       // "air.buffer", or "air.thread_position_in_grid" and so on
-  std::string name, type;  // as MSL spells them
-  std::string predicate;   // symbol of the function constant in [[function_constant(x)]]
+  std::string kind;            // "air.buffer", or "air.thread_position_in_grid" and so on
+  std::string name, type;      // as MSL spells them
+  std::string predicate;       // symbol of the function constant in [[function_constant(x)]]
   std::string predicate_name;  // the same as MSL spells it
   // Buffers only.
   unsigned address_space = 0;
   uint32_t slot = 0;
   bool writable = false;
-  bool sized = false;          // a reference: `size` bytes are there for sure
+  bool sized = false;            // a reference: `size` bytes are there for sure
   uint32_t size = 0, align = 0;  // of the pointee, 0 for void
   std::vector<Member> members;
 };

@@ -86,13 +86,13 @@ struct vec<T, {n}> {{
 
   static constexpr vec __make(__native value) {{ vec result{{}}; result.__v = value; return result; }}
   constexpr T __at(int i) const {{
-    return (T)({' : '.join(f'i == {i} ? __v.{letter}' for i, letter in list(enumerate('xyzw'))[: n - 1])} : __v.{'xyzw'[n - 1]});
+    return (T)({" : ".join(f"i == {i} ? __v.{letter}" for i, letter in list(enumerate("xyzw"))[: n - 1])} : __v.{"xyzw"[n - 1]});
   }}
   __element& __ref(int i) {{ return reinterpret_cast<__element*>(this)[i]; }}
 
   vec() = default;
-  constexpr vec(T s) : __v{{{', '.join(['(__element)s'] * n)}}} {{}}
-{constructors('vec', n)}
+  constexpr vec(T s) : __v{{{", ".join(["(__element)s"] * n)}}} {{}}
+{constructors("vec", n)}
   template <class U, class = __enable_t<!__is_same_v<U, T>>>
   constexpr explicit vec(vec<U, {n}> other) : __v(__convert<__native, T, U>(other.__v)) {{}}
 
@@ -140,10 +140,10 @@ struct packed_vec<T, {n}> {{
   T& __ref(int i) {{ return __v[i]; }}
 
   packed_vec() = default;
-  constexpr packed_vec(T s) : __v{{{', '.join(['s'] * n)}}} {{}}
-{constructors('packed_vec', n)}
-  constexpr packed_vec(vec<T, {n}> other) : __v{{{', '.join(f'other.__at({i})' for i in range(n))}}} {{}}
-  constexpr operator vec<T, {n}>() const {{ return vec<T, {n}>({', '.join(f'__v[{i}]' for i in range(n))}); }}
+  constexpr packed_vec(T s) : __v{{{", ".join(["s"] * n)}}} {{}}
+{constructors("packed_vec", n)}
+  constexpr packed_vec(vec<T, {n}> other) : __v{{{", ".join(f"other.__at({i})" for i in range(n))}}} {{}}
+  constexpr operator vec<T, {n}>() const {{ return vec<T, {n}>({", ".join(f"__v[{i}]" for i in range(n))}); }}
   template <class I>
   T& operator[](I i) {{ return __v[i]; }}
   template <class I>
@@ -157,7 +157,20 @@ struct packed_vec<T, {n}> {{
 
 def names() -> str:
     lines = []
-    scalars = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half", "bfloat", "float", "bool")
+    scalars = (
+        "char",
+        "uchar",
+        "short",
+        "ushort",
+        "int",
+        "uint",
+        "long",
+        "ulong",
+        "half",
+        "bfloat",
+        "float",
+        "bool",
+    )
     for scalar, n in itertools.product(scalars, (2, 3, 4)):
         lines.append(f"using {scalar}{n} = vec<{scalar}, {n}>;\n")
         if scalar != "bool":

@@ -67,8 +67,7 @@ llvm::Function* add_wrapper(llvm::Module& module, const Kernel& kernel, bool fas
       parameter->addAttr(llvm::Attribute::get(context, "air-buffer-no-alias"));
       if (argument.sized && argument.size) {
         parameter->addAttr(llvm::Attribute::getWithAlignment(context, llvm::Align(argument.align)));
-        parameter->addAttr(
-            llvm::Attribute::getWithDereferenceableBytes(context, argument.size));
+        parameter->addAttr(llvm::Attribute::getWithDereferenceableBytes(context, argument.size));
       }
       values.push_back(parameter);
     } else if (inner->getArg(i)->getType()->isPointerTy()) {

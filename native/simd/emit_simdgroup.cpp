@@ -195,6 +195,8 @@ void Emitter::scan(CallInst& inst, const Intrinsic& op) {
     // The first lane gets the identity of the operation, a positive zero for sums.
     if (op.op == Op::prefix_exclusive_sum) rest = Constant::getNullValue(wide(working));
     x = up(x, 1);
+    // Lanes before the first active one hold the identity of IEEE addition, a negative zero.
+    if (op.op == Op::prefix_exclusive_sum && working->isFloatingPointTy()) x = b_.CreateFAdd(x, rest);
   }
   if (working != type) x = b_.CreateFPTrunc(x, wide(type));
   set_vector(&inst, x);

@@ -101,9 +101,9 @@ def attention(dtype: Any, n: int) -> Case:
 NOTHING = """
 #include <metal_stdlib>
 using namespace metal;
-constant uint step [[function_constant(0)]];
+constant uint increment [[function_constant(0)]];
 kernel void nothing(device uint *data [[buffer(0)]], uint i [[thread_position_in_grid]]) {
-  data[i] += step;
+  data[i] += increment;
 }
 """
 

@@ -44,22 +44,15 @@ const Format kPlainBfloat = {"bfloat", "bf16", from_bfloat, 7, -126, 0x1.fep127,
 
 Kernel kernel_of(const std::string& declaration, const std::string& result, const std::string& type,
                  const std::string& expression, Bfloat bfloat) {
-  Kernel kernel =
-      compile(declaration + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" +
-                  "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n" +
-                  "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n" + "  %a = load " + type +
-                  ", ptr addrspace(1) %in\n" + "  %b = load " + type + ", ptr addrspace(1) %p\n" +
-                  "  %c = load " + type + ", ptr addrspace(1) %q\n" + expression + "  store " +
-                  result + " %r, ptr addrspace(1) %out\n" + R"(  ret void
-}
-!air.kernel = !{!0}
-!0 = !{ptr @k, !1, !2}
-!1 = !{}
-!2 = !{!3, !4}
-!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
-!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
-)",
-              {}, bfloat);
+  Kernel kernel = compile(two_buffers(declaration,
+                                      "  %p = getelementptr i8, ptr addrspace(1) %in, i64 2\n"
+                                      "  %q = getelementptr i8, ptr addrspace(1) %in, i64 4\n"
+                                      "  %a = load " +
+                                          type + ", ptr addrspace(1) %in\n" + "  %b = load " +
+                                          type + ", ptr addrspace(1) %p\n" + "  %c = load " + type +
+                                          ", ptr addrspace(1) %q\n" + expression + "  store " +
+                                          result + " %r, ptr addrspace(1) %out\n"),
+                          {}, bfloat);
   if (!kernel.error.empty())
     std::fprintf(stderr, "%s: %s\n", expression.c_str(), kernel.error.c_str());
   CHECK(kernel.address != nullptr);

@@ -22,6 +22,19 @@ target triple = "air64_v26-apple-macosx14.0.0"
 
 }  // namespace
 
+std::string two_buffers(const std::string& declarations, const std::string& body) {
+  return declarations + "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" + body +
+         R"(  ret void
+}
+!air.kernel = !{!0}
+!0 = !{ptr @k, !1, !2}
+!1 = !{}
+!2 = !{!3, !4}
+!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
+!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
+)";
+}
+
 std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body) {
   llvm::LLVMContext context;
   llvm::SMDiagnostic problem;

@@ -21,6 +21,9 @@ struct Kernel {
 /// The metallib of one kernel `k`; `body` is everything above the boilerplate of Apple's compiler.
 std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body);
 
+/// The text of a kernel k(device void* %out, device const void* %in) with this body.
+std::string two_buffers(const std::string& declarations, const std::string& body);
+
 enum class Bfloat { native, plain };  // whether the CPU's own bfloat rounding may be used
 
 /// Specialises kernel `k` and compiles it. On refusal only `error` is set.

@@ -51,17 +51,8 @@ Kernel kernel_of(const std::string& name, const std::string& result,
     body += "  %z = zext i1 %r to i8\n  store i8 %z, ptr addrspace(1) %out\n";
   else
     body += "  store " + result + " %r, ptr addrspace(1) %out\n";
-  Kernel kernel = compile("declare " + result + " @" + name + "(" + parameters + ")\n" +
-                          "define void @k(ptr addrspace(1) %out, ptr addrspace(1) %in) {\n" + body +
-                          R"(  ret void
-}
-!air.kernel = !{!0}
-!0 = !{ptr @k, !1, !2}
-!1 = !{}
-!2 = !{!3, !4}
-!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_name", !"out"}
-!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_name", !"in"}
-)");
+  Kernel kernel =
+      compile(two_buffers("declare " + result + " @" + name + "(" + parameters + ")\n", body));
   if (!kernel.error.empty()) std::fprintf(stderr, "%s: %s\n", name.c_str(), kernel.error.c_str());
   CHECK(kernel.address != nullptr);
   return kernel;
