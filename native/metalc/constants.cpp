@@ -164,8 +164,16 @@ class Binder {
   }
 
   llvm::BasicBlock* add_constant(llvm::BasicBlock* block, const FunctionConstant& constant,
-                                 llvm::GlobalVariable& mirror) {
-    llvm::Type* type = mirror.getValueType();
+                                 llvm::GlobalVariable& source) {
+    // metal::vec is a structure around the vector that AIR wants to see.
+    llvm::Type* type = source.getValueType();
+    if (auto* wrapper = llvm::dyn_cast<llvm::StructType>(type)) type = wrapper->getElementType(0);
+    auto& mirror = *new llvm::GlobalVariable(
+        module_, type, false, llvm::GlobalValue::InternalLinkage, llvm::UndefValue::get(type), "",
+        &source, llvm::GlobalValue::NotThreadLocal, as_constant);
+    mirror.setAlignment(source.getAlign());
+    source.replaceAllUsesWith(&mirror);
+    source.eraseFromParent();
     std::string length = std::to_string(constant.name.size());
     auto* initializer = new llvm::GlobalVariable(
         module_, type, true, llvm::GlobalValue::InternalLinkage, llvm::UndefValue::get(type),
@@ -174,10 +182,6 @@ class Binder {
         nullptr, llvm::GlobalValue::NotThreadLocal, as_constant, true);
     initializer->setSection("air.fc_initializer");
     initializer->setAlignment(mirror.getAlign());
-    mirror.setLinkage(llvm::GlobalValue::InternalLinkage);
-    mirror.setDSOLocal(true);
-    mirror.setConstant(false);
-    mirror.setInitializer(llvm::UndefValue::get(type));
     mirror.setName("_ZL" + length + constant.name);
     block = begin(block);
     llvm::IRBuilder<> builder(block);

@@ -94,6 +94,9 @@ class Adapter {
           name == "kernel" || name == "host_name" || name == "max_total_threads_per_threadgroup";
     }
     if (end >= pieces_.size()) return begin + 1;
+    // Behind an array's bounds C++ takes an attribute for one of the type.
+    bool array = begin > 0 && is(begin - 1, clang::tok::r_square);
+    function |= array;
     int depth = 0;
     for (size_t i = begin; i < end + 2; ++i) {
       if (is(i, clang::tok::l_paren)) ++depth;
@@ -104,7 +107,11 @@ class Adapter {
       llvm::StringRef name = word(i);
       if (function && (name == "host_name" || name == "max_total_threads_per_threadgroup"))
         underscore(i);
-      if (name == "threadgroup") out_[pieces_[i].offset + pieces_[i].length - 1] = '_';
+      if (array && (name == "buffer" || name == "function_constant")) underscore(i);
+      if (array && name == "threadgroup")
+        out_.replace(pieces_[i].offset, 3, "__g");
+      else if (name == "threadgroup")
+        out_[pieces_[i].offset + pieces_[i].length - 1] = '_';
     }
     return end + 1;
   }

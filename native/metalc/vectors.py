@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: E501 (lines of the generated C++ stand as they are)
 """Generates metal::vec<T, N> and metal::packed_vec<T, N> for N = 2, 3, 4 with all their swizzles."""
 
 import itertools
@@ -17,7 +18,7 @@ def constructors(name: str, n: int) -> str:
                 continue
             names = "abcd"[:count]
             parameters, elements = [], []
-            for part, letter in zip(parts, names):
+            for part, letter in zip(parts, names, strict=False):
                 parameters.append(f"T {letter}" if part == 1 else f"vec<T, {part}> {letter}")
                 if part == 1:
                     elements.append(letter)

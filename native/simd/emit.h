@@ -75,6 +75,7 @@ class Emitter {
   void instruction(llvm::Instruction& inst);
   void uniform(llvm::Instruction& inst);
   void arithmetic(llvm::Instruction& inst);
+  llvm::Value* divide(llvm::BinaryOperator& op, llvm::Value* a, llvm::Value* b);
   bool affine(llvm::Instruction& inst, Lanes& result);
   bool affine_operand(llvm::Value* value, Lanes& out);
   void pointer(llvm::GetElementPtrInst& inst);

@@ -156,15 +156,30 @@ void Emitter::intrinsic(IntrinsicInst& inst) {
   set_vector(&inst, call);
 }
 
+/// Integer division of lanes. CPUs have none for vectors; up to 32 bits the quotient in FP64 is
+/// exact: it misses an integer above by at least 1/b, which is more than half a unit in the last
+/// place.
+Value* Emitter::divide(BinaryOperator& op, Value* a, Value* b) {
+  auto opcode = op.getOpcode();
+  bool sign = opcode == Instruction::SDiv || opcode == Instruction::SRem;
+  bool rest = opcode == Instruction::SRem || opcode == Instruction::URem;
+  // A divisor that is poison in an inactive lane would be undefined behaviour for all.
+  if (op.getType()->getIntegerBitWidth() > 32 || isa<Constant>(b))
+    return b_.CreateBinOp(opcode, a, b_.CreateFreeze(b));
+  Type* real = wide(b_.getDoubleTy());
+  auto convert = [&](Value* v) { return sign ? b_.CreateSIToFP(v, real) : b_.CreateUIToFP(v, real); };
+  Value* quotient = b_.CreateFDiv(convert(a), convert(b));
+  quotient = sign ? b_.CreateFPToSI(quotient, a->getType()) : b_.CreateFPToUI(quotient, a->getType());
+  return rest ? b_.CreateSub(a, b_.CreateMul(quotient, b)) : quotient;
+}
+
 void Emitter::arithmetic(Instruction& inst) {
   Lanes out;
   bool linear = affine(inst, out);
   Value* value = nullptr;
   if (auto* op = dyn_cast<BinaryOperator>(&inst)) {
     Value *a = vector(op->getOperand(0)), *b = vector(op->getOperand(1));
-    // A divisor that is poison in an inactive lane would be undefined behaviour for all.
-    if (op->isIntDivRem()) b = b_.CreateFreeze(b);
-    value = b_.CreateBinOp(op->getOpcode(), a, b);
+    value = op->isIntDivRem() ? divide(*op, a, b) : b_.CreateBinOp(op->getOpcode(), a, b);
     // Only floating-point flags: an inactive lane may overflow.
     if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
   } else if (auto* u = dyn_cast<UnaryOperator>(&inst)) {

@@ -46,6 +46,8 @@ def encode(
     commands.encoding("attention")
     choice("attention: layout", layout, LAYOUTS)
     given = {name: _input(name, value) for name, value in (("q", q), ("k", k), ("v", v))}
+    for name, array in given.items():
+        expect_dtype(f"attention: {name}", array, given["q"].dtype)
     dims = given["q"].ndim
     q, k, v = (_ordered(name, array, dims, layout) for name, array in given.items())
     batch, heads, rows, width = q.shape

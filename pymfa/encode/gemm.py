@@ -127,21 +127,21 @@ class _Problem:
         bias = self.input("bias", value)
         bias = bias[None, :] if bias.ndim == 1 else bias
         try:
-            fits = np.broadcast_shapes(bias.shape, shape) == shape and 1 in bias.shape[-2:]
+            fits = np.broadcast_shapes(bias.shape, shape) == shape and bias.shape[-2:] in (
+                (1, shape[-1]),
+                (shape[-2], 1),
+            )
         except ValueError:
             fits = False
-        if not fits or bias.ndim < 2:
+        if not fits:
             raise InvalidValue(
-                f"{self.name}: bias has shape {value.shape}; expected ({shape[-1]},), "
+                f"{self.name}: bias has shape {bias.shape}; expected ({shape[-1]},), "
                 f"({shape[-2]}, 1) or a batch of these for an output of {shape}"
             )
-        long = -2 if bias.shape[-2] > 1 else -1
-        if bias.shape[long] != shape[long] or (
-            bias.shape[long] > 1 and bias.strides[long] != bias.itemsize
-        ):
+        axis = -2 if _per_row(bias, shape) else -1
+        if bias.shape[axis] > 1 and bias.strides[axis] != bias.itemsize:
             raise InvalidValue(
-                f"{self.name}: bias has shape {value.shape} and strides of {value.strides} bytes; "
-                "expected one contiguous value for each row or column"
+                f"{self.name}: bias has strides of {bias.strides} bytes; expected contiguous values"
             )
         return bias
 
@@ -165,7 +165,7 @@ def _encode(
     fields = ("stride_a", "stride_b", "stride_c", "stride_bias")
     for field, step in zip(fields, batch.steps, strict=False):
         setattr(desc, field, stride(step, batch.count))
-    if bias is not None and bias.shape[-2] > 1:
+    if bias is not None and _per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
     places = [commands.memory.place(x, output=x is out) for x in arrays]
     operands = native.struct("mfa_gemm_operands")
@@ -175,6 +175,11 @@ def _encode(
             target = getattr(operands, slot)
             target.buffer, target.offset = buffer.handle, start + offset * out.itemsize
         native.call("mfa_" + name, commands.handle, desc, operands)
+
+
+def _per_row(bias: Array, shape: tuple[int, ...]) -> bool:
+    """One value for each row of the output, not for each column."""
+    return bool(bias.shape[-2] > 1 or bias.shape[-1] != shape[-1])
 
 
 def _steps(array: Array, lead: tuple[int, ...]) -> list[int]:

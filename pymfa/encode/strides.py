@@ -24,6 +24,8 @@ class Matrix:
 def matrix(array: Array) -> Matrix | None:
     """None where neither rows nor columns are contiguous."""
     (rows, columns), (row, column) = array.shape[-2:], element_strides(array)[-2:]
+    if array.size == 0:
+        return Matrix(False, max(columns, 1))
     if (column == 1 or columns <= 1) and (row >= columns or rows <= 1):
         return Matrix(False, row if rows > 1 else max(columns, 1))
     if (row == 1 or rows <= 1) and (column >= rows or columns <= 1):

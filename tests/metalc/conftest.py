@@ -24,7 +24,7 @@ class Compilation:
     def module(self, kernel: str) -> str:
         """The assembly of one kernel's module (with --emit-llvm)."""
         parts = re.split(r"^; ModuleID = '(.*)'$", self.text, flags=re.M)
-        return dict(zip(parts[1::2], parts[2::2]))[kernel]
+        return dict(zip(parts[1::2], parts[2::2], strict=True))[kernel]
 
 
 @pytest.fixture(scope="session")

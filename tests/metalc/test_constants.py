@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: E501 (lines of MSL and AIR stand as they are)
 """Function constants, derived constants and conditions on arguments."""
 
 import re

@@ -33,9 +33,7 @@ def library(compile_msl):
     data = result.output
     assert data[:4] == b"MTLB"
     assert struct.unpack_from("<Q", data, 16)[0] == len(data)
-    functions, public, private, bitcode = (
-        struct.unpack_from("<QQ", data, at) for at in (24, 40, 56, 72)
-    )
+    functions, public, _, bitcode = (struct.unpack_from("<QQ", data, at) for at in (24, 40, 56, 72))
     entries = {}
     at = functions[0] + 4
     for _ in range(struct.unpack_from("<I", data, functions[0])[0]):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: E501 (lines of MSL and AIR stand as they are)
 """Errors stand where the user made them and name what is wrong."""
 
 import pytest

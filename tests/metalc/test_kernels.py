@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: E501 (lines of MSL and AIR stand as they are)
 """The modules of kernels have AIR's parameters, metadata and address spaces."""
 
 import re
@@ -235,3 +236,16 @@ kernel void f(device float* x) {
     ).module("f")
     assert '!"llvm.loop.unroll.enable"' in text
     assert '!"llvm.loop.unroll.full"' in text
+
+
+def test_array_arguments(air):
+    text = air(
+        HEAD
+        + """
+template <class T> T last(constant T x[3]) { return x[2]; }
+kernel void f(constant uint4 (&tab)[2] [[buffer(5)]], constant int sizes[3] [[buffer(1)]], device int* x) {
+  x[0] = tab[1].x + last(sizes);
+}"""
+    ).module("f")
+    assert '"air.buffer_size", i32 32, !"air.location_index", i32 5' in node(text, "tab")
+    assert '"air.location_index", i32 1' in node(text, "sizes")

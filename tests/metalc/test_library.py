@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: E501 (lines of MSL and AIR stand as they are)
 """The standard library maps to AIR's intrinsics by name, type and fast math."""
 
 import pathlib

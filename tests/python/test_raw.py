@@ -21,7 +21,7 @@ constant bool negate [[function_constant(3)]];
 constant float scale [[function_constant(4)]];
 constant float given_scale = is_function_constant_defined(scale) ? scale : 10.0f;
 constant bool has_offset [[function_constant(5)]];
-constant short2 pair [[function_constant(6)]];
+constant short pair [[function_constant(6)]];
 
 kernel void f(device float *out [[buffer(0)]],
               device const float *offset [[buffer(1), function_constant(has_offset)]],
@@ -29,7 +29,7 @@ kernel void f(device float *out [[buffer(0)]],
   if (i >= count) return;
   float x = float(i) * given_scale;
   if (has_offset) x += offset[0];
-  out[i] = (negate ? -x : x) + float(pair.y);
+  out[i] = (negate ? -x : x) + float(pair);
 }
 
 struct Parameters { uint a; float b; };
@@ -42,7 +42,7 @@ kernel void g(device float *out [[buffer(0)]], constant Parameters &p [[buffer(1
   out[i] = shared[(i + 1) % 4] + float(i);
 }
 """
-CONSTANTS: dict[int | str, Any] = {0: np.uint32(6), 3: True, 5: False, 6: (3, 4)}
+CONSTANTS: dict[int | str, Any] = {0: np.uint32(6), 3: True, 5: False, 6: 4}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_functions_and_their_reflection(library: pymfa.Library) -> None:
     assert found["buffer", 2].type == "uint" and found["buffer", 2].access == "read"
     constants = {c.index: c for c in library.function("f").constants}
     assert {i: c.type for i, c in constants.items()} == {
-        0: "uint", 3: "bool", 4: "float", 5: "bool", 6: "short2"
+        0: "uint", 3: "bool", 4: "float", 5: "bool", 6: "short"
     }  # fmt: skip
     assert constants[0].name == "count"
     assert constants[0].required and not constants[4].required
@@ -79,7 +79,7 @@ def test_functions_and_their_reflection(library: pymfa.Library) -> None:
 def test_constants_by_index_and_by_name(library: pymfa.Library) -> None:
     expected = [4, -6, -16, -26, -36, -46, 0, 0]
     np.testing.assert_array_equal(run_f(library, CONSTANTS), expected)
-    named = {"count": 6, "negate": True, "has_offset": False, "pair": (3, 4), "scale": 10.0}
+    named = {"count": 6, "negate": True, "has_offset": False, "pair": 4, "scale": 10.0}
     np.testing.assert_array_equal(run_f(library, named), expected)
 
 
