@@ -25,7 +25,7 @@ bool keeps_whole(const llvm::MemIntrinsic& call);
 
 /// half and bfloat arithmetic -> float arithmetic with one rounding per operation. bfloat rounding
 /// is integer arithmetic unless the CPU rounds itself.
-void widen_half(llvm::Function& function, bool native_bfloat_rounding);
+void widen_half(llvm::Function& function);
 
 /// bfloat values that are only moved -> 16-bit integers, for CPUs without bfloat instructions.
 void soften_bfloat(llvm::Function& function);

@@ -241,7 +241,7 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   expand_memory_calls(kernel);
   // After the last InstCombine, which would shrink float operations back to half.
   const bool native_bfloat = target.getMCSubtargetInfo()->checkFeatures("+avx512bf16");
-  widen_half(kernel, native_bfloat);
+  widen_half(kernel);
   if (!native_bfloat) soften_bfloat(kernel);
   llvm::FunctionPassManager last;
   last.addPass(llvm::LowerSwitchPass());

@@ -20,8 +20,6 @@ bool narrow(const llvm::Type* type) {
 
 class Widener {
  public:
-  explicit Widener(bool native_bfloat_rounding) : native_(native_bfloat_rounding) {}
-
   /// The instruction's value computed in float, or null if it needs no change.
   Value* replacement(Instruction& instruction);
 
@@ -37,8 +35,6 @@ class Widener {
   Value* to_odd(Builder& builder, Value* value);
   Value* arithmetic(Builder& builder, Instruction& instruction);
   Value* intrinsic(Builder& builder, llvm::IntrinsicInst& call);
-
-  bool native_;
 };
 
 Value* Widener::widen(Builder& builder, Value* value) {
@@ -51,7 +47,8 @@ Value* Widener::widen(Builder& builder, Value* value) {
 }
 
 Value* Widener::round(Builder& builder, Value* value, llvm::Type* type) {
-  if (!type->getScalarType()->isBFloatTy() || native_) return builder.CreateFPTrunc(value, type);
+  if (!type->getScalarType()->isBFloatTy()) return builder.CreateFPTrunc(value, type);
+  // The instruction of AVX512-BF16 flushes subnormal numbers; this does not.
   // To nearest, ties to even: add half of the last place, less one unless the last bit is odd.
   llvm::Type* word = bits_like(type, 32);
   Value* bits = builder.CreateBitCast(value, word);
@@ -163,7 +160,7 @@ Value* Widener::replacement(Instruction& instruction) {
       if (instruction.getOperand(0)->getType()->getScalarType()->isHalfTy()) return nullptr;
       return builder.CreateFPCast(widen(builder, instruction.getOperand(0)), type);
     case Instruction::FPTrunc:
-      if (!type->getScalarType()->isBFloatTy() || native_) return nullptr;
+      if (!type->getScalarType()->isBFloatTy()) return nullptr;
       if (!instruction.getOperand(0)->getType()->getScalarType()->isFloatTy()) return nullptr;
       return round(builder, instruction.getOperand(0), type);
     case Instruction::SIToFP:
@@ -188,8 +185,8 @@ Value* Widener::replacement(Instruction& instruction) {
 
 }  // namespace
 
-void widen_half(llvm::Function& function, bool native_bfloat_rounding) {
-  Widener widener(native_bfloat_rounding);
+void widen_half(llvm::Function& function) {
+  Widener widener;
   for (Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
     Value* value = widener.replacement(instruction);
     if (!value) continue;

@@ -16,7 +16,7 @@
 namespace mfa::metalc {
 namespace {
 
-enum class Subject { parameter, builtin, parameter_or_variable, function, member, anything };
+enum class Subject { parameter, builtin, parameter_or_variable, function, anything };
 
 struct Definition {
   const char* name;  // as it is spelled in [[...]] or, for functions, in __attribute__((...))
@@ -28,7 +28,6 @@ constexpr Definition kDefinitions[] = {
     {"buffer", Subject::parameter, 1},
     {"threadgrou_", Subject::parameter, 1},
     {"function_constant", Subject::parameter_or_variable, 1},
-    {"id", Subject::member, 1},
     {"mfa_kernel", Subject::function, 0},
     {"mfa_host_name", Subject::function, 1},
     {"mfa_max_threads", Subject::function, 1},
@@ -65,8 +64,6 @@ const char* describe(Subject subject) {
       return "constants and kernel parameters";
     case Subject::function:
       return "functions";
-    case Subject::member:
-      return "members of structures";
     case Subject::anything:
       break;
   }
@@ -82,8 +79,6 @@ bool fits(Subject subject, const clang::Decl* decl) {
       return llvm::isa<clang::VarDecl>(decl);
     case Subject::function:
       return llvm::isa<clang::FunctionDecl>(decl) || llvm::isa<clang::FunctionTemplateDecl>(decl);
-    case Subject::member:
-      return llvm::isa<clang::FieldDecl>(decl);
     case Subject::anything:
       return true;
   }

@@ -34,6 +34,7 @@ struct Lanes {
   llvm::Value* guard = nullptr;
   // Pointers into private memory laid out [element][lane]: their offsets count 32-fold.
   bool interleaved = false;
+  llvm::AllocaInst* owner = nullptr;  // the private array a pointer points into
   // Matrices: row-major <64 x T>, or the two elements of each lane.
   llvm::Value* tile = nullptr;
   llvm::Value *first = nullptr, *second = nullptr;
@@ -93,6 +94,7 @@ class Emitter {
   llvm::Value* contiguous_load(llvm::Value* pointer, llvm::Type* type, llvm::Align align);
   void contiguous_store(llvm::Value* value, llvm::Value* pointer, llvm::Align align);
   llvm::Value* safe_pointers(llvm::Value* pointers);
+  llvm::Value* within_private(const Lanes& p, llvm::Type* type);
   void copy(llvm::MemTransferInst& inst);
   void fill(llvm::MemSetInst& inst);
   void atomic(llvm::CallInst& inst, const Intrinsic& op);
@@ -138,10 +140,10 @@ class Emitter {
   llvm::DenseMap<llvm::BasicBlock*, bool> joins_;  // blocks where lanes come together
   llvm::DenseMap<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
-  llvm::DenseMap<llvm::AllocaInst*, uint32_t> private_;
+  llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;  // of one lane
   llvm::Value* mask_ = nullptr;  // of the block being emitted
   llvm::Constant* lane_numbers_ = nullptr;
-  uint32_t scratch_bytes_ = 64;  // the first 64 bytes take what inactive lanes write
+  uint32_t scratch_bytes_ = 64;  // the first bytes take what inactive lanes write
   bool barriers_ = false;
 };
 

@@ -105,6 +105,8 @@ void Emitter::place_private() {
     Lanes& out = map_[alloca];
     uint64_t total = interleaved ? alignTo(bytes, element) * width : stride * width;
     out.interleaved = interleaved;
+    out.owner = alloca;
+    private_bytes_[alloca] = stride == element && interleaved ? alignTo(bytes, element) : stride;
     out.base = scratch_pointer(scratch(total));
     SmallVector<Constant*, width> offsets;
     for (unsigned l = 0; l < width; l++) offsets.push_back(b_.getInt64(l * stride));
@@ -233,6 +235,32 @@ void Emitter::store_lanes(const Lanes& p, Value* value, Align align) {
       });
 }
 
+/// Lanes whose access stays inside their private array. Null if that is plain from the address.
+/// Idle lanes of kernels meant for GPUs index outside, where they find nothing on a GPU; here lies
+/// other memory.
+Value* Emitter::within_private(const Lanes& p, Type* type) {
+  const Lanes home = map_[p.owner];
+  uint64_t size = layout_.getTypeStoreSize(type);
+  uint64_t bytes = private_bytes_[p.owner];
+  if (bytes < size) return Constant::getNullValue(mask_->getType());
+  uint64_t last = (bytes - size) * (home.interleaved ? width : 1);
+  if (p.base && !p.guard) {
+    APInt at(64, 0);
+    Value* root = p.base->stripAndAccumulateConstantOffsets(layout_, at, true);
+    APInt home_at(64, 0);
+    Value* home_root = home.base->stripAndAccumulateConstantOffsets(layout_, home_at, true);
+    Constant* rest = ConstantExpr::getSub(p.offsets, home.offsets);
+    bool same = root == home_root && pattern(rest, size) == Pattern::same;
+    if (same && (at - home_at + first_offset(rest)).ule(last)) return nullptr;
+  }
+  Type* i64 = wide(b_.getInt64Ty());
+  Value* pointers = p.vector;
+  Value* start = home.vector;
+  if (pointers->getType() != start->getType()) start = b_.CreateAddrSpaceCast(start, pointers->getType());
+  Value* offset = b_.CreateSub(b_.CreatePtrToInt(pointers, i64), b_.CreatePtrToInt(start, i64));
+  return b_.CreateICmpULE(offset, splat(b_.getInt64(last)));
+}
+
 void Emitter::load(LoadInst& inst) {
   Lanes p = lanes(inst.getPointerOperand());
   if (p.scalar) {
@@ -242,13 +270,24 @@ void Emitter::load(LoadInst& inst) {
     set_scalar(&inst, l);
     return;
   }
+  Value* all = mask_;
+  if (Value* inside = p.owner ? within_private(p, inst.getType()) : nullptr)
+    mask_ = both(mask_, inside);
   set_vector(&inst, load_lanes(p, inst.getType(), inst.getAlign()));
+  mask_ = all;
 }
 
 void Emitter::store(StoreInst& inst) {
   Lanes p = lanes(inst.getPointerOperand());
   Value* value = inst.getValueOperand();
-  if (!p.scalar) return store_lanes(p, vector(value), inst.getAlign());
+  if (!p.scalar) {
+    Value* all = mask_;
+    if (Value* inside = p.owner ? within_private(p, value->getType()) : nullptr)
+      mask_ = both(mask_, inside);
+    store_lanes(p, vector(value), inst.getAlign());
+    mask_ = all;
+    return;
+  }
   Lanes v = lanes(value);
   if (!v.scalar) {
     // One address for all: the last active lane wins.

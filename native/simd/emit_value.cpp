@@ -163,9 +163,12 @@ Value* Emitter::divide(BinaryOperator& op, Value* a, Value* b) {
   auto opcode = op.getOpcode();
   bool sign = opcode == Instruction::SDiv || opcode == Instruction::SRem;
   bool rest = opcode == Instruction::SRem || opcode == Instruction::URem;
-  // A divisor that is poison in an inactive lane would be undefined behaviour for all.
-  if (op.getType()->getIntegerBitWidth() > 32 || isa<Constant>(b))
-    return b_.CreateBinOp(opcode, a, b_.CreateFreeze(b));
+  if (isa<Constant>(b)) return b_.CreateBinOp(opcode, a, b);
+  if (op.getType()->getIntegerBitWidth() > 32) {
+    // Inactive lanes must not trap: the program's own guard may have been their branch.
+    Value* one = splat(ConstantInt::get(op.getType(), 1));
+    return b_.CreateBinOp(opcode, a, b_.CreateFreeze(b_.CreateSelect(mask_, b, one)));
+  }
   Type* real = wide(b_.getDoubleTy());
   auto convert = [&](Value* v) { return sign ? b_.CreateSIToFP(v, real) : b_.CreateUIToFP(v, real); };
   Value* quotient = b_.CreateFDiv(convert(a), convert(b));
@@ -187,7 +190,10 @@ void Emitter::arithmetic(Instruction& inst) {
     if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
   } else if (auto* c = dyn_cast<CastInst>(&inst)) {
     value = b_.CreateCast(c->getOpcode(), vector(c->getOperand(0)), wide(c->getType()));
-    if (isa<AddrSpaceCastInst>(c)) linear = affine_operand(c->getOperand(0), out);
+    if (isa<AddrSpaceCastInst>(c)) {
+      linear = affine_operand(c->getOperand(0), out);
+      out.owner = lanes(c->getOperand(0)).owner;
+    }
   } else if (auto* c = dyn_cast<CmpInst>(&inst)) {
     value = b_.CreateCmp(c->getPredicate(), vector(c->getOperand(0)), vector(c->getOperand(1)));
     if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
@@ -204,7 +210,11 @@ void Emitter::arithmetic(Instruction& inst) {
   } else {
     return fail(std::string("instruction '") + inst.getOpcodeName() + "' on lanes");
   }
-  if (!linear) out = {};
+  if (!linear) {
+    AllocaInst* owner = out.owner;
+    out = {};
+    out.owner = owner;
+  }
   out.vector = value;
   map_[&inst] = out;
 }
@@ -217,6 +227,7 @@ bool Emitter::affine_operand(Value* value, Lanes& out) {
     out.offsets = v.offsets;
     out.guard = v.guard;
     out.interleaved = v.interleaved;
+    out.owner = v.owner;
     return true;
   }
   if (!v.scalar) return false;
@@ -362,6 +373,7 @@ void Emitter::pointer(GetElementPtrInst& inst) {
   }
   Lanes out;
   out.interleaved = interleaved;
+  out.owner = p.owner;
   // General form: one address per lane.
   const Lanes again = lanes(inst.getPointerOperand());
   Value* root = again.scalar ? again.scalar : again.vector;
