@@ -55,7 +55,8 @@ def library_path() -> Path:
 def _library() -> Any:
     path = library_path()
     try:
-        return ffi.dlopen(str(path))
+        # Never unloaded: at exit Python may let go of the library before the last handle.
+        return ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_NODELETE)
     except OSError as error:
         raise errors.Failure(f"cannot load {path}: {error}") from None
 

@@ -79,10 +79,9 @@ std::unique_ptr<Control> analyse(Function& f) {
   control->post_dominators.recalculate(f);
   control->loops.analyze(control->dominators);
   control->cycles.compute(f);
-  control->model =
-      std::make_unique<TargetTransformInfo>(LaneModel(f.getParent()->getDataLayout()));
-  control->uniformity = std::make_unique<UniformityInfo>(control->dominators, control->cycles,
-                                                         control->model.get());
+  control->model = std::make_unique<TargetTransformInfo>(LaneModel(f.getParent()->getDataLayout()));
+  control->uniformity =
+      std::make_unique<UniformityInfo>(control->dominators, control->cycles, control->model.get());
   control->uniformity->compute();
   return control;
 }
@@ -114,8 +113,8 @@ void structurize(Function& f) {
   (void)once;
   legacy::FunctionPassManager passes(f.getParent());
   const DataLayout& layout = f.getParent()->getDataLayout();
-  passes.add(createTargetTransformInfoWrapperPass(
-      TargetIRAnalysis([&layout](const Function&) { return TargetTransformInfo(LaneModel(layout)); })));
+  passes.add(createTargetTransformInfoWrapperPass(TargetIRAnalysis(
+      [&layout](const Function&) { return TargetTransformInfo(LaneModel(layout)); })));
   passes.add(createStructurizeCFGPass(/*SkipUniformRegions=*/true));
   passes.doInitialization();
   passes.run(f);
@@ -126,8 +125,8 @@ void structurize(Function& f) {
 Result<void> check(Function& f, Control& control) {
   for (BasicBlock& block : f) {
     if (!isa<BranchInst, ReturnInst>(block.getTerminator()))
-      return Error{std::string("unsupported terminator '") + block.getTerminator()->getOpcodeName() +
-                   "'"};
+      return Error{std::string("unsupported terminator '") +
+                   block.getTerminator()->getOpcodeName() + "'"};
     if (!control.divergent_branch(block)) continue;
     auto* branch = cast<BranchInst>(block.getTerminator());
     Loop* loop = control.loops.getLoopFor(&block);

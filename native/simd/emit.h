@@ -129,18 +129,18 @@ class Emitter {
   Builder b_;
   std::string error_;
 
-  bool wide_masks_;      // masked memory operations on 8- and 16-bit elements
-  bool gathers_;         // gathers of 32 and 64 bits
-  bool scatters_;        // scatters of 32 and 64 bits
+  bool wide_masks_;  // masked memory operations on 8- and 16-bit elements
+  bool gathers_;     // gathers of 32 and 64 bits
+  bool scatters_;    // scatters of 32 and 64 bits
 
   llvm::DenseMap<llvm::Value*, Lanes> map_;
   llvm::DenseMap<llvm::BasicBlock*, llvm::BasicBlock*> begin_, end_;
-  llvm::DenseMap<llvm::BasicBlock*, llvm::Value*> masks_;  // on entry of a source block
-  llvm::DenseMap<llvm::BasicBlock*, llvm::PHINode*> live_;  // of headers of divergent loops
-  llvm::DenseMap<llvm::BasicBlock*, bool> joins_;  // blocks where lanes come together
+  llvm::DenseMap<llvm::BasicBlock*, llvm::Value*> masks_;    // on entry of a source block
+  llvm::DenseMap<llvm::BasicBlock*, llvm::PHINode*> live_;   // of headers of divergent loops
+  llvm::DenseMap<llvm::BasicBlock*, bool> joins_;            // blocks where lanes come together
   llvm::DenseMap<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
-  llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;  // of one lane
+  llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;                 // of one lane
   llvm::Value* mask_ = nullptr;  // of the block being emitted
   llvm::Constant* lane_numbers_ = nullptr;
   uint32_t scratch_bytes_ = 64;  // the first bytes take what inactive lanes write

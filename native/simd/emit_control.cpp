@@ -39,9 +39,7 @@ void Emitter::fail(const std::string& what) {
   if (error_.empty()) error_ = what;
 }
 
-Value* Emitter::bits(Value* mask) {
-  return b_.CreateBitCast(mask, b_.getIntNTy(MFA_SIMD_WIDTH));
-}
+Value* Emitter::bits(Value* mask) { return b_.CreateBitCast(mask, b_.getIntNTy(MFA_SIMD_WIDTH)); }
 /// mask and condition, where the condition may be poison in lanes that are not active.
 Value* Emitter::both(Value* mask, Value* condition) {
   return b_.CreateSelect(mask, condition, Constant::getNullValue(mask->getType()));
@@ -64,8 +62,8 @@ void Emitter::entry() {
   GroupAccess access(plain, result_->getArg(0));
   Value* threads = plain.CreateMul(plain.CreateMul(access.group_size(0), access.group_size(1)),
                                    access.group_size(2));
-  Value* left = plain.CreateSub(
-      threads, plain.CreateMul(result_->getArg(1), plain.getInt32(MFA_SIMD_WIDTH)));
+  Value* left =
+      plain.CreateSub(threads, plain.CreateMul(result_->getArg(1), plain.getInt32(MFA_SIMD_WIDTH)));
   b_.SetInsertPoint(plain.GetInsertBlock());
   masks_[&source_.getEntryBlock()] =
       b_.CreateICmpULT(lane_numbers_, b_.CreateVectorSplat(MFA_SIMD_WIDTH, left), "active");
@@ -184,7 +182,7 @@ void Emitter::phi(PHINode& node) {
   Lanes& out = map_[&node];
   Type* element = matrix_element(node.getType());
   bool divergent = element || control_.divergent(&node);
-  Type* type = element ? FixedVectorType::get(element, 64)
+  Type* type = element     ? FixedVectorType::get(element, 64)
                : divergent ? static_cast<Type*>(wide(node.getType()))
                            : node.getType();
   Value* value;
@@ -232,7 +230,7 @@ Result<Function*> Emitter::run() {
     resets[parting(block)].push_back(block);
     for (PHINode& node : block->phis()) {
       Type* element = matrix_element(node.getType());
-      Type* type = element ? FixedVectorType::get(element, 64)
+      Type* type = element                     ? FixedVectorType::get(element, 64)
                    : control_.divergent(&node) ? static_cast<Type*>(wide(node.getType()))
                                                : node.getType();
       slots_[&node] = b_.CreateAlloca(type);
@@ -264,8 +262,10 @@ Result<Function*> Emitter::run() {
         b_.CreateStore(PoisonValue::get(slots_[&node]->getAllocatedType()), slots_[&node]);
     for (Instruction& inst : *block) {
       if (isa<PHINode>(inst)) continue;
-      if (inst.isTerminator()) terminator(inst);
-      else instruction(inst);
+      if (inst.isTerminator())
+        terminator(inst);
+      else
+        instruction(inst);
       if (!error_.empty()) return Error{error_};
     }
     end_[block] = b_.GetInsertBlock();

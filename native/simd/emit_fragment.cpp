@@ -66,8 +66,8 @@ Value* Emitter::fragment(Instruction& last, Value* first_element, Value* second_
   for (Instruction* i = start; i != &last; i = i->getNextNode())
     if (i->mayWriteToMemory()) return nullptr;
   Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first);
-  Value* tile = tiles::load(b_, a->getType(), pointer, b_.getInt64(row / size),
-                            b_.getInt64(column / size));
+  Value* tile =
+      tiles::load(b_, a->getType(), pointer, b_.getInt64(row / size), b_.getInt64(column / size));
   if (a->getType() == first_element->getType()) return tile;
   return b_.CreateFPExt(tile, FixedVectorType::get(first_element->getType(), 64));
 }

@@ -56,15 +56,18 @@ Value* Emitter::element(Value* value, unsigned index) {
 void Emitter::matrix_value(Instruction& inst) {
   if (auto* e = dyn_cast<ExtractValueInst>(&inst)) {
     Value* v = element(e->getAggregateOperand(), e->getIndices()[0]);
-    if (control_.divergent(&inst)) set_vector(&inst, v);
-    else set_scalar(&inst, b_.CreateExtractElement(v, uint64_t(0)));
+    if (control_.divergent(&inst))
+      set_vector(&inst, v);
+    else
+      set_scalar(&inst, b_.CreateExtractElement(v, uint64_t(0)));
     return;
   }
   Lanes out;
   if (auto* i = dyn_cast<InsertValueInst>(&inst)) {
     unsigned at = i->getIndices()[0];
-    Value* kept = isa<UndefValue>(i->getAggregateOperand()) ? nullptr
-                                                             : element(i->getAggregateOperand(), 1 - at);
+    Value* kept = isa<UndefValue>(i->getAggregateOperand())
+                      ? nullptr
+                      : element(i->getAggregateOperand(), 1 - at);
     (at ? out.second : out.first) = vector(i->getInsertedValueOperand());
     (at ? out.first : out.second) = kept;
     if (auto* before = dyn_cast<InsertValueInst>(i->getAggregateOperand());
@@ -73,7 +76,8 @@ void Emitter::matrix_value(Instruction& inst) {
       out.tile = fragment(inst, at ? x : y, at ? y : x);
     }
   } else if (auto* s = dyn_cast<SelectInst>(&inst)) {
-    Value* c = control_.divergent(s->getCondition()) ? vector(s->getCondition()) : scalar(s->getCondition());
+    Value* c = control_.divergent(s->getCondition()) ? vector(s->getCondition())
+                                                     : scalar(s->getCondition());
     out.first = b_.CreateSelect(c, element(s->getTrueValue(), 0), element(s->getFalseValue(), 0));
     out.second = b_.CreateSelect(c, element(s->getTrueValue(), 1), element(s->getFalseValue(), 1));
   } else if (isa<FreezeInst>(inst)) {

@@ -41,7 +41,8 @@ bool scalar_accesses(Value* pointer, uint64_t& size, const DataLayout& layout, u
   if (depth > 8) return false;
   for (User* user : pointer->users()) {
     Type* type = nullptr;
-    if (auto* l = dyn_cast<LoadInst>(user)) type = l->getType();
+    if (auto* l = dyn_cast<LoadInst>(user))
+      type = l->getType();
     else if (auto* s = dyn_cast<StoreInst>(user)) {
       if (s->getValueOperand() == pointer) return false;
       type = s->getValueOperand()->getType();
@@ -256,7 +257,8 @@ Value* Emitter::within_private(const Lanes& p, Type* type) {
   Type* i64 = wide(b_.getInt64Ty());
   Value* pointers = p.vector;
   Value* start = home.vector;
-  if (pointers->getType() != start->getType()) start = b_.CreateAddrSpaceCast(start, pointers->getType());
+  if (pointers->getType() != start->getType())
+    start = b_.CreateAddrSpaceCast(start, pointers->getType());
   Value* offset = b_.CreateSub(b_.CreatePtrToInt(pointers, i64), b_.CreatePtrToInt(start, i64));
   return b_.CreateICmpULE(offset, splat(b_.getInt64(last)));
 }
@@ -292,8 +294,9 @@ void Emitter::store(StoreInst& inst) {
   if (!v.scalar) {
     // One address for all: the last active lane wins.
     Value* active = bits(mask_);
-    Value* last = b_.CreateXor(
-        b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, active, b_.getInt1(false)), b_.getInt32(width - 1));
+    Value* last =
+        b_.CreateXor(b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, active, b_.getInt1(false)),
+                     b_.getInt32(width - 1));
     v.scalar = b_.CreateExtractElement(v.vector, last);
   }
   b_.CreateAlignedStore(v.scalar, p.scalar, inst.getAlign());
@@ -320,12 +323,15 @@ void Emitter::per_active_lane(function_ref<void(Value*)> body) {
 void Emitter::copy(MemTransferInst& inst) {
   Lanes to = lanes(inst.getRawDest()), from = lanes(inst.getRawSource());
   Value* n = scalar(inst.getLength());
-  if (control_.divergent(inst.getLength())) return fail("copy of a length that differs between lanes");
+  if (control_.divergent(inst.getLength()))
+    return fail("copy of a length that differs between lanes");
   if (to.interleaved || from.interleaved) return fail("copy of interleaved memory");
   auto* move = &inst;
   auto emit = [&](Value* d, Value* s) {
-    if (isa<MemMoveInst>(move)) b_.CreateMemMove(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
-    else b_.CreateMemCpy(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
+    if (isa<MemMoveInst>(move))
+      b_.CreateMemMove(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
+    else
+      b_.CreateMemCpy(d, inst.getDestAlign(), s, inst.getSourceAlign(), n);
   };
   if (to.scalar && from.scalar) return emit(to.scalar, from.scalar);
   Value *d = vector(inst.getRawDest()), *s = vector(inst.getRawSource());
@@ -348,7 +354,8 @@ void Emitter::copy(MemTransferInst& inst) {
 }
 
 void Emitter::fill(MemSetInst& inst) {
-  if (control_.divergent(inst.getLength())) return fail("fill of a length that differs between lanes");
+  if (control_.divergent(inst.getLength()))
+    return fail("fill of a length that differs between lanes");
   Lanes to = lanes(inst.getRawDest());
   if (to.interleaved) return fail("fill of interleaved memory");
   Value* n = scalar(inst.getLength());
@@ -369,7 +376,8 @@ void Emitter::atomic(CallInst& inst, const Intrinsic& op) {
   Align align(layout_.getTypeStoreSize(type));
   Value* pointers = vector(inst.getArgOperand(0));
   bool exchange = op.op == Op::atomic_compare_exchange;
-  Value* operand = op.op == Op::atomic_load ? nullptr : vector(inst.getArgOperand(exchange ? 2 : 1));
+  Value* operand =
+      op.op == Op::atomic_load ? nullptr : vector(inst.getArgOperand(exchange ? 2 : 1));
   Value *expected = nullptr, *places = nullptr;
   if (exchange) {
     Lanes p = lanes(inst.getArgOperand(1));
@@ -381,21 +389,35 @@ void Emitter::atomic(CallInst& inst, const Intrinsic& op) {
     Value* p = b_.CreateExtractElement(pointers, lane);
     Value* x = operand ? b_.CreateExtractElement(operand, lane) : nullptr;
     Value* old = nullptr;
-    auto rmw = [&](AtomicRMWInst::BinOp kind) { old = b_.CreateAtomicRMW(kind, p, x, align, order); };
+    auto rmw = [&](AtomicRMWInst::BinOp kind) {
+      old = b_.CreateAtomicRMW(kind, p, x, align, order);
+    };
     bool real = type->isFloatingPointTy();
     switch (op.op) {
-      case Op::atomic_add: rmw(real ? AtomicRMWInst::FAdd : AtomicRMWInst::Add); break;
-      case Op::atomic_sub: rmw(real ? AtomicRMWInst::FSub : AtomicRMWInst::Sub); break;
+      case Op::atomic_add:
+        rmw(real ? AtomicRMWInst::FAdd : AtomicRMWInst::Add);
+        break;
+      case Op::atomic_sub:
+        rmw(real ? AtomicRMWInst::FSub : AtomicRMWInst::Sub);
+        break;
       case Op::atomic_min:
         rmw(real ? AtomicRMWInst::FMin : op.is_signed ? AtomicRMWInst::Min : AtomicRMWInst::UMin);
         break;
       case Op::atomic_max:
         rmw(real ? AtomicRMWInst::FMax : op.is_signed ? AtomicRMWInst::Max : AtomicRMWInst::UMax);
         break;
-      case Op::atomic_and: rmw(AtomicRMWInst::And); break;
-      case Op::atomic_or: rmw(AtomicRMWInst::Or); break;
-      case Op::atomic_xor: rmw(AtomicRMWInst::Xor); break;
-      case Op::atomic_exchange: rmw(AtomicRMWInst::Xchg); break;
+      case Op::atomic_and:
+        rmw(AtomicRMWInst::And);
+        break;
+      case Op::atomic_or:
+        rmw(AtomicRMWInst::Or);
+        break;
+      case Op::atomic_xor:
+        rmw(AtomicRMWInst::Xor);
+        break;
+      case Op::atomic_exchange:
+        rmw(AtomicRMWInst::Xchg);
+        break;
       case Op::atomic_load: {
         LoadInst* l = b_.CreateAlignedLoad(type, p, align);
         l->setAtomic(order);
@@ -410,18 +432,19 @@ void Emitter::atomic(CallInst& inst, const Intrinsic& op) {
       case Op::atomic_compare_exchange: {
         Type* bits_type = b_.getIntNTy(type->getPrimitiveSizeInBits());
         Value* e = b_.CreateBitCast(b_.CreateExtractElement(expected, lane), bits_type);
-        Value* pair = b_.CreateAtomicCmpXchg(p, e, b_.CreateBitCast(x, bits_type), align, order, order);
+        Value* pair =
+            b_.CreateAtomicCmpXchg(p, e, b_.CreateBitCast(x, bits_type), align, order, order);
         old = b_.CreateBitCast(b_.CreateExtractValue(pair, 0), type);
         // On failure the value found goes where the expected one was; on success it is the same.
         b_.CreateAlignedStore(old, b_.CreateExtractElement(places, lane), Align(1));
         break;
       }
-      default: fail("atomic operation");
+      default:
+        fail("atomic operation");
     }
     if (old) b_.CreateAlignedStore(old, b_.CreateGEP(type, slot, lane), align);
   });
-  if (!inst.getType()->isVoidTy())
-    set_vector(&inst, b_.CreateAlignedLoad(wide(type), slot, align));
+  if (!inst.getType()->isVoidTy()) set_vector(&inst, b_.CreateAlignedLoad(wide(type), slot, align));
 }
 
 }  // namespace mfa::simd

@@ -110,14 +110,21 @@ Value* Emitter::combine(const Intrinsic& op, Value* x, Value* y) {
     case Op::prefix_exclusive_product:
       return real ? b_.CreateFMul(x, y) : b_.CreateMul(x, y);
     case Op::min:
-      return b_.CreateBinaryIntrinsic(
-          real ? llvm::Intrinsic::minnum : op.is_signed ? llvm::Intrinsic::smin : llvm::Intrinsic::umin, x, y);
+      return b_.CreateBinaryIntrinsic(real           ? llvm::Intrinsic::minnum
+                                      : op.is_signed ? llvm::Intrinsic::smin
+                                                     : llvm::Intrinsic::umin,
+                                      x, y);
     case Op::max:
-      return b_.CreateBinaryIntrinsic(
-          real ? llvm::Intrinsic::maxnum : op.is_signed ? llvm::Intrinsic::smax : llvm::Intrinsic::umax, x, y);
-    case Op::bit_and: return b_.CreateAnd(x, y);
-    case Op::bit_or: return b_.CreateOr(x, y);
-    default: return b_.CreateXor(x, y);
+      return b_.CreateBinaryIntrinsic(real           ? llvm::Intrinsic::maxnum
+                                      : op.is_signed ? llvm::Intrinsic::smax
+                                                     : llvm::Intrinsic::umax,
+                                      x, y);
+    case Op::bit_and:
+      return b_.CreateAnd(x, y);
+    case Op::bit_or:
+      return b_.CreateOr(x, y);
+    default:
+      return b_.CreateXor(x, y);
   }
 }
 
@@ -131,10 +138,12 @@ Constant* Emitter::identity(const Intrinsic& op, Type* type) {
       return real ? ConstantFP::get(type, 1.0) : ConstantInt::get(type, 1);
     case Op::min:  // NaN is what minNum and maxNum ignore
       if (real) return ConstantFP::getNaN(type);
-      return ConstantInt::get(type, op.is_signed ? APInt::getSignedMaxValue(n) : APInt::getMaxValue(n));
+      return ConstantInt::get(type,
+                              op.is_signed ? APInt::getSignedMaxValue(n) : APInt::getMaxValue(n));
     case Op::max:
       if (real) return ConstantFP::getNaN(type);
-      return ConstantInt::get(type, op.is_signed ? APInt::getSignedMinValue(n) : APInt::getMinValue(n));
+      return ConstantInt::get(type,
+                              op.is_signed ? APInt::getSignedMinValue(n) : APInt::getMinValue(n));
     case Op::bit_and:
       return Constant::getAllOnesValue(type);
     case Op::sum:
@@ -159,7 +168,8 @@ void Emitter::reduce(CallInst& inst, const Intrinsic& op) {
   x = b_.CreateSelect(mask_, x, splat(identity(op, working)));
   if (op.width == 4) {
     for (int distance : {1, 2})
-      x = combine(op, x, b_.CreateShuffleVector(x, lanes_from([&](unsigned l) { return l ^ distance; })));
+      x = combine(op, x,
+                  b_.CreateShuffleVector(x, lanes_from([&](unsigned l) { return l ^ distance; })));
     if (working != type) x = b_.CreateFPTrunc(x, wide(type));
     return set_vector(&inst, x);
   }
@@ -187,16 +197,18 @@ void Emitter::scan(CallInst& inst, const Intrinsic& op) {
   unsigned segment = op.width;
   auto up = [&](Value* v, unsigned distance) {
     return b_.CreateShuffleVector(v, rest, lanes_from([&](unsigned l) {
-      return l % segment >= distance ? int(l - distance) : int(width);
-    }));
+                                    return l % segment >= distance ? int(l - distance) : int(width);
+                                  }));
   };
-  for (unsigned distance = 1; distance < segment; distance *= 2) x = combine(op, up(x, distance), x);
+  for (unsigned distance = 1; distance < segment; distance *= 2)
+    x = combine(op, up(x, distance), x);
   if (op.op == Op::prefix_exclusive_sum || op.op == Op::prefix_exclusive_product) {
     // The first lane gets the identity of the operation, a positive zero for sums.
     if (op.op == Op::prefix_exclusive_sum) rest = Constant::getNullValue(wide(working));
     x = up(x, 1);
     // Lanes before the first active one hold the identity of IEEE addition, a negative zero.
-    if (op.op == Op::prefix_exclusive_sum && working->isFloatingPointTy()) x = b_.CreateFAdd(x, rest);
+    if (op.op == Op::prefix_exclusive_sum && working->isFloatingPointTy())
+      x = b_.CreateFAdd(x, rest);
   }
   if (working != type) x = b_.CreateFPTrunc(x, wide(type));
   set_vector(&inst, x);
@@ -214,8 +226,10 @@ void Emitter::vote(CallInst& inst, const Intrinsic& op) {
   auto finish = [&](Value* v) {
     Type* to = v->getType()->isVectorTy() ? static_cast<Type*>(wide(type)) : type;
     v = b_.CreateZExtOrTrunc(v, to);
-    if (v->getType()->isVectorTy()) set_vector(&inst, v);
-    else set_scalar(&inst, v);
+    if (v->getType()->isVectorTy())
+      set_vector(&inst, v);
+    else
+      set_scalar(&inst, v);
   };
   auto test = [&](bool all, Value* word, Value* among) -> Value* {
     if (quad) {
@@ -289,9 +303,12 @@ void Emitter::shuffle(CallInst& inst, const Intrinsic& op) {
   Value* x = vector(inst.getArgOperand(0));
   if (flag) x = b_.CreateZExt(x, wide(b_.getInt8Ty()));
   auto done = [&](Value* v) {
-    if (flag) v = b_.CreateTrunc(v, v->getType()->isVectorTy() ? static_cast<Type*>(wide(type)) : type);
-    if (v->getType()->isVectorTy()) set_vector(&inst, v);
-    else set_scalar(&inst, v);
+    if (flag)
+      v = b_.CreateTrunc(v, v->getType()->isVectorTy() ? static_cast<Type*>(wide(type)) : type);
+    if (v->getType()->isVectorTy())
+      set_vector(&inst, v);
+    else
+      set_scalar(&inst, v);
   };
   const unsigned n = op.width;
   if (op.op == Op::broadcast_first) {
@@ -318,29 +335,39 @@ void Emitter::shuffle(CallInst& inst, const Intrinsic& op) {
     return done(one);
   }
   auto* constant = dyn_cast_or_null<ConstantInt>(i.scalar);
-  auto* modulo = fills ? dyn_cast_or_null<ConstantInt>(lanes(inst.getArgOperand(3)).scalar) : nullptr;
+  auto* modulo =
+      fills ? dyn_cast_or_null<ConstantInt>(lanes(inst.getArgOperand(3)).scalar) : nullptr;
   if (constant && (!fills || modulo)) {
     unsigned d = constant->getZExtValue();
-    unsigned segment = fills ? std::min<uint64_t>(std::max<uint64_t>(modulo->getZExtValue(), 1), n) : n;
+    unsigned segment =
+        fills ? std::min<uint64_t>(std::max<uint64_t>(modulo->getZExtValue(), 1), n) : n;
     Value* second = fill ? fill : x;
-    return done(b_.CreateShuffleVector(x, second, lanes_from([&](unsigned l) -> int {
-      unsigned j = l % n, base = l - j;
-      switch (op.op) {
-        case Op::broadcast:
-        case Op::shuffle: return base + d % n;
-        case Op::shuffle_xor: return base + (j ^ d) % n;
-        case Op::shuffle_up: return j >= d ? int(l - d) : int(l);
-        case Op::shuffle_down: return j + d < n ? int(l + d) : int(l);
-        case Op::shuffle_rotate_up: return base + (j + n - d % n) % n;
-        case Op::shuffle_rotate_down: return base + (j + d) % n;
-        default: {
-          unsigned k = l % segment, start = l - k;
-          if (op.op == Op::shuffle_fill_up)
-            return k >= d ? int(l - d) : int(width + start + (k + segment - d % segment) % segment);
-          return k + d < segment ? int(l + d) : int(width + start + (k + d) % segment);
-        }
-      }
-    })));
+    return done(b_.CreateShuffleVector(
+        x, second, lanes_from([&](unsigned l) -> int {
+          unsigned j = l % n, base = l - j;
+          switch (op.op) {
+            case Op::broadcast:
+            case Op::shuffle:
+              return base + d % n;
+            case Op::shuffle_xor:
+              return base + (j ^ d) % n;
+            case Op::shuffle_up:
+              return j >= d ? int(l - d) : int(l);
+            case Op::shuffle_down:
+              return j + d < n ? int(l + d) : int(l);
+            case Op::shuffle_rotate_up:
+              return base + (j + n - d % n) % n;
+            case Op::shuffle_rotate_down:
+              return base + (j + d) % n;
+            default: {
+              unsigned k = l % segment, start = l - k;
+              if (op.op == Op::shuffle_fill_up)
+                return k >= d ? int(l - d)
+                              : int(width + start + (k + segment - d % segment) % segment);
+              return k + d < segment ? int(l + d) : int(width + start + (k + d) % segment);
+            }
+          }
+        })));
   }
   // An index known at run time only.
   Type* i32 = wide(b_.getInt32Ty());
@@ -351,10 +378,14 @@ void Emitter::shuffle(CallInst& inst, const Intrinsic& op) {
   auto within = [&](Value* v) { return b_.CreateAdd(base, b_.CreateAnd(v, k32(n - 1))); };
   switch (op.op) {
     case Op::broadcast:
-    case Op::shuffle: return done(permute(x, within(d)));
-    case Op::shuffle_xor: return done(permute(x, within(b_.CreateXor(j, d))));
-    case Op::shuffle_rotate_up: return done(permute(x, within(b_.CreateSub(j, d))));
-    case Op::shuffle_rotate_down: return done(permute(x, within(b_.CreateAdd(j, d))));
+    case Op::shuffle:
+      return done(permute(x, within(d)));
+    case Op::shuffle_xor:
+      return done(permute(x, within(b_.CreateXor(j, d))));
+    case Op::shuffle_rotate_up:
+      return done(permute(x, within(b_.CreateSub(j, d))));
+    case Op::shuffle_rotate_down:
+      return done(permute(x, within(b_.CreateAdd(j, d))));
     case Op::shuffle_up: {
       Value* in = b_.CreateICmpUGE(j, d);
       return done(permute(x, b_.CreateSelect(in, b_.CreateSub(lane_numbers_, d), lane_numbers_)));

@@ -59,7 +59,8 @@ Value* Emitter::scalar(Value* value) {
 Value* Emitter::vector(Value* value) {
   const Lanes v = lanes(value);
   if (v.vector) return v.vector;
-  if (auto* c = dyn_cast_or_null<Constant>(v.scalar); c && !isa<ConstantExpr>(c) && !isa<GlobalValue>(c))
+  if (auto* c = dyn_cast_or_null<Constant>(v.scalar);
+      c && !isa<ConstantExpr>(c) && !isa<GlobalValue>(c))
     return ConstantVector::getSplat(ElementCount::getFixed(width), c);
   if (v.scalar) return splat(v.scalar);
   return PoisonValue::get(wide(value->getType()));
@@ -136,13 +137,16 @@ void Emitter::intrinsic(IntrinsicInst& inst) {
   SmallVector<Value*, 4> args;
   SmallVector<Type*, 3> types;
   bool overflow = isa<WithOverflowInst>(inst);
-  if (isVectorIntrinsicWithOverloadTypeAtArg(id, -1) && !overflow && id != llvm::Intrinsic::is_fpclass)
+  if (isVectorIntrinsicWithOverloadTypeAtArg(id, -1) && !overflow &&
+      id != llvm::Intrinsic::is_fpclass)
     types.push_back(wide(inst.getType()));
   for (unsigned i = 0; i < inst.arg_size(); i++) {
     Value* a = inst.getArgOperand(i);
-    bool single = isVectorIntrinsicWithScalarOpAtArg(id, i) || (id == llvm::Intrinsic::is_fpclass && i == 1);
+    bool single =
+        isVectorIntrinsicWithScalarOpAtArg(id, i) || (id == llvm::Intrinsic::is_fpclass && i == 1);
     args.push_back(single ? scalar(a) : vector(a));
-    if (isVectorIntrinsicWithOverloadTypeAtArg(id, i) || (i == 0 && (overflow || id == llvm::Intrinsic::is_fpclass)))
+    if (isVectorIntrinsicWithOverloadTypeAtArg(id, i) ||
+        (i == 0 && (overflow || id == llvm::Intrinsic::is_fpclass)))
       types.push_back(args.back()->getType());
   }
   if (id == llvm::Intrinsic::ldexp) types = {wide(inst.getType()), args[1]->getType()};
@@ -170,9 +174,12 @@ Value* Emitter::divide(BinaryOperator& op, Value* a, Value* b) {
     return b_.CreateBinOp(opcode, a, b_.CreateFreeze(b_.CreateSelect(mask_, b, one)));
   }
   Type* real = wide(b_.getDoubleTy());
-  auto convert = [&](Value* v) { return sign ? b_.CreateSIToFP(v, real) : b_.CreateUIToFP(v, real); };
+  auto convert = [&](Value* v) {
+    return sign ? b_.CreateSIToFP(v, real) : b_.CreateUIToFP(v, real);
+  };
   Value* quotient = b_.CreateFDiv(convert(a), convert(b));
-  quotient = sign ? b_.CreateFPToSI(quotient, a->getType()) : b_.CreateFPToUI(quotient, a->getType());
+  quotient =
+      sign ? b_.CreateFPToSI(quotient, a->getType()) : b_.CreateFPToUI(quotient, a->getType());
   return rest ? b_.CreateSub(a, b_.CreateMul(quotient, b)) : quotient;
 }
 
@@ -184,10 +191,12 @@ void Emitter::arithmetic(Instruction& inst) {
     Value *a = vector(op->getOperand(0)), *b = vector(op->getOperand(1));
     value = op->isIntDivRem() ? divide(*op, a, b) : b_.CreateBinOp(op->getOpcode(), a, b);
     // Only floating-point flags: an inactive lane may overflow.
-    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
+    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i))
+      i->copyFastMathFlags(&inst);
   } else if (auto* u = dyn_cast<UnaryOperator>(&inst)) {
     value = b_.CreateUnOp(u->getOpcode(), vector(u->getOperand(0)));
-    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
+    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i))
+      i->copyFastMathFlags(&inst);
   } else if (auto* c = dyn_cast<CastInst>(&inst)) {
     value = b_.CreateCast(c->getOpcode(), vector(c->getOperand(0)), wide(c->getType()));
     if (isa<AddrSpaceCastInst>(c)) {
@@ -196,12 +205,14 @@ void Emitter::arithmetic(Instruction& inst) {
     }
   } else if (auto* c = dyn_cast<CmpInst>(&inst)) {
     value = b_.CreateCmp(c->getPredicate(), vector(c->getOperand(0)), vector(c->getOperand(1)));
-    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
+    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i))
+      i->copyFastMathFlags(&inst);
   } else if (auto* s = dyn_cast<SelectInst>(&inst)) {
-    Value* condition =
-        control_.divergent(s->getCondition()) ? vector(s->getCondition()) : scalar(s->getCondition());
+    Value* condition = control_.divergent(s->getCondition()) ? vector(s->getCondition())
+                                                             : scalar(s->getCondition());
     value = b_.CreateSelect(condition, vector(s->getTrueValue()), vector(s->getFalseValue()));
-    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i)) i->copyFastMathFlags(&inst);
+    if (auto* i = dyn_cast<Instruction>(value); i && isa<FPMathOperator>(i))
+      i->copyFastMathFlags(&inst);
   } else if (isa<FreezeInst>(inst)) {
     value = b_.CreateFreeze(vector(inst.getOperand(0)));
     linear = affine_operand(inst.getOperand(0), out);
@@ -239,9 +250,7 @@ bool Emitter::affine_operand(Value* value, Lanes& out) {
 
 bool Emitter::affine(Instruction& inst, Lanes& out) {
   if (!inst.getType()->isIntegerTy() || inst.getType()->isIntegerTy(1)) return false;
-  auto meet = [&](Value* a, Value* b) -> Value* {
-    return !a ? b : !b ? a : b_.CreateAnd(a, b);
-  };
+  auto meet = [&](Value* a, Value* b) -> Value* { return !a ? b : !b ? a : b_.CreateAnd(a, b); };
   auto constant = [&](Value* v) { return cast<Constant>(v); };
   unsigned opcode = inst.getOpcode();
   Lanes a, b;
@@ -275,7 +284,8 @@ bool Emitter::affine(Instruction& inst, Lanes& out) {
     if (!values) return false;
     APInt used(inst.getType()->getIntegerBitWidth(), 0);
     for (const APInt& v : *values) used |= v;
-    if (computeKnownBits(a.base, layout_).countMinTrailingZeros() < used.getActiveBits()) return false;
+    if (computeKnownBits(a.base, layout_).countMinTrailingZeros() < used.getActiveBits())
+      return false;
     out.base = b_.CreateBinOp(op->getOpcode(), a.base, factor);
     out.offsets = constant(b_.CreateBinOp(op->getOpcode(), a.offsets, factors));
     return true;
@@ -332,20 +342,23 @@ void Emitter::pointer(GetElementPtrInst& inst) {
   unsigned space = inst.getPointerAddressSpace();
   (void)space;
   Type* i64 = b_.getInt64Ty();
-  Value* base_offset = b_.getInt64(0);                            // of the linear form
+  Value* base_offset = b_.getInt64(0);  // of the linear form
   Constant* offsets = Constant::getNullValue(wide(i64));
   Value* guard = nullptr;
   bool linear = true;
   Value* uniform_part = b_.getInt64(0);  // of the general form
   Value* lane_part = nullptr;
   Lanes start;
-  if (!affine_operand(inst.getPointerOperand(), start)) linear = false;
-  else guard = start.guard;
+  if (!affine_operand(inst.getPointerOperand(), start))
+    linear = false;
+  else
+    guard = start.guard;
   int64_t scale = interleaved ? width : 1;
   for (auto it = gep_type_begin(inst), e = gep_type_end(inst); it != e; ++it) {
     Value* index = it.getOperand();
     if (StructType* s = it.getStructTypeOrNull()) {
-      uint64_t at = layout_.getStructLayout(s)->getElementOffset(cast<ConstantInt>(index)->getZExtValue());
+      uint64_t at =
+          layout_.getStructLayout(s)->getElementOffset(cast<ConstantInt>(index)->getZExtValue());
       Value* o = b_.getInt64(at * scale);
       base_offset = b_.CreateAdd(base_offset, o);
       uniform_part = b_.CreateAdd(uniform_part, o);
@@ -364,8 +377,7 @@ void Emitter::pointer(GetElementPtrInst& inst) {
     lane_part = lane_part ? b_.CreateAdd(lane_part, v) : v;
     if (linear && x.base && x.base->getType() == i64) {
       base_offset = b_.CreateAdd(base_offset, b_.CreateMul(x.base, unit));
-      offsets = cast<Constant>(
-          b_.CreateAdd(offsets, b_.CreateMul(x.offsets, splat(unit))));
+      offsets = cast<Constant>(b_.CreateAdd(offsets, b_.CreateMul(x.offsets, splat(unit))));
       guard = !guard ? x.guard : !x.guard ? guard : b_.CreateAnd(guard, x.guard);
     } else {
       linear = false;
@@ -377,8 +389,7 @@ void Emitter::pointer(GetElementPtrInst& inst) {
   // General form: one address per lane.
   const Lanes again = lanes(inst.getPointerOperand());
   Value* root = again.scalar ? again.scalar : again.vector;
-  root = b_.CreateGEP(b_.getInt8Ty(), root,
-                      again.scalar ? uniform_part : splat(uniform_part));
+  root = b_.CreateGEP(b_.getInt8Ty(), root, again.scalar ? uniform_part : splat(uniform_part));
   out.vector = lane_part ? b_.CreateGEP(b_.getInt8Ty(), root, lane_part) : root;
   if (!out.vector->getType()->isVectorTy()) out.vector = splat(out.vector);
   if (linear) {

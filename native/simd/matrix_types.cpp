@@ -59,8 +59,7 @@ class Rewriter {
       }
     }
     for (Instruction* inst : dead_)
-      if (!inst->getType()->isVoidTy())
-        inst->replaceAllUsesWith(PoisonValue::get(inst->getType()));
+      if (!inst->getType()->isVoidTy()) inst->replaceAllUsesWith(PoisonValue::get(inst->getType()));
     for (Instruction* inst : reverse(dead_)) inst->eraseFromParent();
     return {};
   }
@@ -123,7 +122,8 @@ class Rewriter {
       Value* m = get(e->getOperand(0));
       Value* x = e->getOperand(1);
       if (auto* c = dyn_cast<ConstantInt>(e->getOperand(2))) {
-        map_[e] = c->getZExtValue() < 2 ? b_.CreateInsertValue(m, x, unsigned(c->getZExtValue())) : m;
+        map_[e] =
+            c->getZExtValue() < 2 ? b_.CreateInsertValue(m, x, unsigned(c->getZExtValue())) : m;
       } else {
         Value* first = b_.CreateIsNull(e->getOperand(2));
         map_[e] = build(wide, b_.CreateSelect(first, x, b_.CreateExtractValue(m, 0)),
@@ -143,7 +143,8 @@ class Rewriter {
     if (auto* s = dyn_cast<StoreInst>(&inst)) {
       Type* t = wide_element(s->getValueOperand()->getType());
       uint64_t size = m_.getDataLayout().getTypeAllocSize(t);
-      b_.CreateAlignedStore(element(s->getValueOperand(), 0), s->getPointerOperand(), s->getAlign());
+      b_.CreateAlignedStore(element(s->getValueOperand(), 0), s->getPointerOperand(),
+                            s->getAlign());
       b_.CreateAlignedStore(
           element(s->getValueOperand(), 1),
           b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), s->getPointerOperand(), size),
@@ -179,7 +180,9 @@ class Rewriter {
       return true;
     }
     if (auto* u = dyn_cast<UnaryOperator>(&inst)) {
-      auto one = [&](unsigned i) { return b_.CreateUnOp(u->getOpcode(), element(u->getOperand(0), i)); };
+      auto one = [&](unsigned i) {
+        return b_.CreateUnOp(u->getOpcode(), element(u->getOperand(0), i));
+      };
       map_[u] = build(wide, one(0), one(1));
       return true;
     }
@@ -195,9 +198,12 @@ class Rewriter {
     decl->setConvergent();
     decl->setDoesNotThrow();
     decl->setWillReturn();
-    if (pure) decl->setDoesNotAccessMemory();
-    else if (result->isVoidTy()) decl->setOnlyWritesMemory();
-    else decl->setOnlyReadsMemory();
+    if (pure)
+      decl->setDoesNotAccessMemory();
+    else if (result->isVoidTy())
+      decl->setOnlyWritesMemory();
+    else
+      decl->setOnlyReadsMemory();
     return b_.CreateCall(fn, args);
   }
 
@@ -242,8 +248,8 @@ class Rewriter {
         Type* t = wide_element(c.getType());
         place(c, 0, parsed->strided, t, args);
         unsigned space = args[0]->getType()->getPointerAddressSpace();
-        map_[&c] = emit("mfa.matrix.load." + letter(t) + ".p" + std::to_string(space), matrix_type(t),
-                        args, false);
+        map_[&c] = emit("mfa.matrix.load." + letter(t) + ".p" + std::to_string(space),
+                        matrix_type(t), args, false);
         return true;
       }
       case Op::matrix_store: {

@@ -47,9 +47,8 @@ Result<Value*> argument_value(IRBuilder<>& b, GroupAccess& access, Threads& thre
     case air::Argument::Kind::builtin: {
       auto builtin = parse_builtin(argument.builtin);
       if (!builtin) return builtin.take_error();
-      return {assemble(b, type, [&](unsigned axis) {
-        return component(b, access, threads, *builtin, axis);
-      })};
+      return {assemble(
+          b, type, [&](unsigned axis) { return component(b, access, threads, *builtin, axis); })};
     }
     default:
       return Error{"argument '" + argument.name + "' of type '" + argument.type_name +
@@ -106,7 +105,8 @@ void expand_bitcasts(Function& f) {
       unsigned width = from->getScalarSizeInBits();
       x = ConstantInt::get(whole, 0);
       for (unsigned i = 0; i < from->getNumElements(); i++) {
-        Value* e = b.CreateZExt(bits(b.CreateExtractElement(cast->getOperand(0), uint64_t(i))), whole);
+        Value* e =
+            b.CreateZExt(bits(b.CreateExtractElement(cast->getOperand(0), uint64_t(i))), whole);
         x = b.CreateOr(x, b.CreateShl(e, uint64_t(i) * width));
       }
     } else {
@@ -118,7 +118,8 @@ void expand_bitcasts(Function& f) {
       result = PoisonValue::get(to);
       for (unsigned i = 0; i < to->getNumElements(); i++) {
         Value* e = b.CreateTrunc(b.CreateLShr(x, uint64_t(i) * width), b.getIntNTy(width));
-        result = b.CreateInsertElement(result, b.CreateBitCast(e, to->getElementType()), uint64_t(i));
+        result =
+            b.CreateInsertElement(result, b.CreateBitCast(e, to->getElementType()), uint64_t(i));
       }
     } else {
       result = b.CreateBitCast(x, cast->getType());
@@ -170,14 +171,16 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   LLVMContext& c = m.getContext();
   Function* k = kernel.kernel;
   auto* pointer = PointerType::get(c, 0);
-  auto* type = FunctionType::get(Type::getVoidTy(c), {pointer, Type::getInt32Ty(c), pointer}, false);
-  auto* f = Function::Create(type, GlobalValue::ExternalLinkage,
-                             "mfa_simdgroup_" + k->getName(), m);
+  auto* type =
+      FunctionType::get(Type::getVoidTy(c), {pointer, Type::getInt32Ty(c), pointer}, false);
+  auto* f =
+      Function::Create(type, GlobalValue::ExternalLinkage, "mfa_simdgroup_" + k->getName(), m);
   f->getArg(0)->setName("group");
   f->getArg(1)->setName("simdgroup");
   f->getArg(2)->setName("scratch");
-  f->addParamAttr(1, Attribute::get(c, Attribute::Range,
-                                    ConstantRange(APInt(32, 0), APInt(32, MFA_MAX_THREADS / MFA_SIMD_WIDTH))));
+  f->addParamAttr(
+      1, Attribute::get(c, Attribute::Range,
+                        ConstantRange(APInt(32, 0), APInt(32, MFA_MAX_THREADS / MFA_SIMD_WIDTH))));
   IRBuilder<> b(BasicBlock::Create(c, "entry", f));
   GroupAccess access(b, f->getArg(0));
   Threads threads;
@@ -197,8 +200,8 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   SmallVector<Value*, 16> args(k->arg_size(), nullptr);
   for (const air::Argument& argument : kernel.reflection.arguments) {
     if (argument.parameter >= args.size()) return Error{"argument index out of range"};
-    auto value = argument_value(b, access, threads, argument,
-                                k->getArg(argument.parameter)->getType());
+    auto value =
+        argument_value(b, access, threads, argument, k->getArg(argument.parameter)->getType());
     if (!value) return value.take_error();
     args[argument.parameter] = *value;
   }
@@ -219,7 +222,8 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   if (k->use_empty()) k->eraseFromParent();
   kernel.kernel = f;
   for (auto* attribute : {"target-cpu", "target-features"})
-    f->addFnAttr(attribute, attribute[7] == 'c' ? target.getTargetCPU() : target.getTargetFeatureString());
+    f->addFnAttr(attribute,
+                 attribute[7] == 'c' ? target.getTargetCPU() : target.getTargetFeatureString());
   f->addFnAttr(Attribute::NoUnwind);
 
   split_vector_calls(*f);
@@ -243,8 +247,8 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   FunctionPassManager passes;
   passes.addPass(SROAPass(SROAOptions::PreserveCFG));  // the kernel's own arguments and vectors
   passes.addPass(ScalarizerPass(scalar));              // after it only scalars and matrices
-  passes.addPass(EarlyCSEPass(true));                  // folds extract of insert, known bits of the lane
-  passes.addPass(SimplifyCFGPass());                   // merges what inlining split
+  passes.addPass(EarlyCSEPass(true));  // folds extract of insert, known bits of the lane
+  passes.addPass(SimplifyCFGPass());   // merges what inlining split
   passes.addPass(ADCEPass());
   passes.run(*f, fam);
 

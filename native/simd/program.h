@@ -3,8 +3,8 @@
 //
 // The program has the signature of mfa_simdgroup_entry. `mfa.lane()` gives the lane's number; every
 // other value follows from it and from memory. Matrices are named structs of two elements, the ones
-// a lane holds; `mfa.matrix.*` calls take their place (see matrix_types.h). Nothing but scalars, such
-// structs and pointers is left.
+// a lane holds; `mfa.matrix.*` calls take their place (see matrix_types.h). Nothing but scalars,
+// such structs and pointers is left.
 #pragma once
 
 #include "air/specialize.h"

@@ -85,7 +85,8 @@ class Grouper {
     return read_tile(b_, b_.getFloatTy(), pointer(slot), b_.getInt64(8), b_.getInt64(1));
   }
   void write_slot(int64_t slot, Value* tile) {
-    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(8), b_.getInt64(1));
+    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(8),
+               b_.getInt64(1));
   }
 
   void drop_trivial_phis() {
@@ -110,7 +111,8 @@ class Grouper {
         bool wanted = false;
         for (Value* v : phi.incoming_values()) wanted |= tile_op(v) == TileOp::multiply && fits(v);
         for (User* u : phi.users())
-          wanted |= tile_op(u) == TileOp::multiply && fits(u) && cast<CallInst>(u)->getArgOperand(2) == &phi;
+          wanted |= tile_op(u) == TileOp::multiply && fits(u) &&
+                    cast<CallInst>(u)->getArgOperand(2) == &phi;
         if (wanted) found.push_back(&phi);
       }
     for (PHINode* phi : found) {
@@ -128,8 +130,8 @@ class Grouper {
     return false;
   }
 
-  /// The slot of `v` still holds it where the builder stands: a phi's slot is overwritten at the end
-  /// of the loop, which code behind the loop may have passed.
+  /// The slot of `v` still holds it where the builder stands: a phi's slot is overwritten at the
+  /// end of the loop, which code behind the loop may have passed.
   bool current(Value* v) {
     auto* phi = dyn_cast<PHINode>(v);
     if (!phi) return true;
@@ -139,7 +141,8 @@ class Grouper {
     for (BasicBlock* from : phi->blocks())
       if (tree_.dominates(phi->getParent(), from) && from != here)
         for (BasicBlock* next : successors(from))
-          if (next != phi->getParent() && isPotentiallyReachable(next, here, &home, &tree_)) return false;
+          if (next != phi->getParent() && isPotentiallyReachable(next, here, &home, &tree_))
+            return false;
     return true;
   }
 
@@ -207,8 +210,10 @@ class Grouper {
     for (CallInst* m : pending_) {
       auto it = ends.find(m->getArgOperand(2));
       unsigned index = it != ends.end() ? it->second : chains.size();
-      if (it == ends.end()) chains.emplace_back();
-      else ends.erase(it);
+      if (it == ends.end())
+        chains.emplace_back();
+      else
+        ends.erase(it);
       chains[index].steps.push_back(m);
       ends[m] = index;
     }
@@ -227,9 +232,8 @@ class Grouper {
           row.push_back(&chains[j]);
           used[j] = true;
         }
-      std::sort(row.begin(), row.end(), [](const Chain* x, const Chain* y) {
-        return x->b[0].offset < y->b[0].offset;
-      });
+      std::sort(row.begin(), row.end(),
+                [](const Chain* x, const Chain* y) { return x->b[0].offset < y->b[0].offset; });
       std::vector<Chain*> group;
       for (Chain* c : row) {
         bool full = group.size() == (lanes_ == 16 ? max_columns : 1);
@@ -321,7 +325,8 @@ class Grouper {
       if (!fn) fn = kernel(*f_.getParent(), f_, shape);
       auto flat = [&](Value* base, int64_t offset) {
         Value* p = offset ? b_.CreateConstGEP1_64(b_.getInt8Ty(), base, offset) : base;
-        return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy()) : p;
+        return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy())
+                                                      : p;
       };
       b_.CreateCall(fn, {flat(a.base, a.offset), flat(b.base, b.offset), pointer(*first.slot),
                          b_.getInt64(n), a.row, a.column, b.row});

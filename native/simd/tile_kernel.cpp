@@ -38,7 +38,8 @@ Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
   LLVMContext& c = m.getContext();
   IRBuilder<> b(c);
   Type *pointer = b.getPtrTy(), *i64 = b.getInt64Ty(), *f32 = b.getFloatTy();
-  auto* type = FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, i64, i64, i64, i64}, false);
+  auto* type =
+      FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, i64, i64, i64, i64}, false);
   auto* f = Function::Create(type, GlobalValue::InternalLinkage, "mfa_tile", m);
   for (const char* name : {"target-cpu", "target-features", "prefer-vector-width"})
     if (like.hasFnAttribute(name)) f->addFnAttr(like.getFnAttribute(name));
@@ -100,11 +101,13 @@ Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
     SmallVector<Value*, 8> rows;
     for (const Part& p : parts) rows.push_back(read(b_at, p, shape.b_tiles, true));
     for (unsigned r = 0; r < 8; r++) {
-      Value* index = b.CreateAdd(b.CreateMul(a_row, b.getInt64(r)), b.CreateMul(a_column, b.getInt64(k)));
+      Value* index =
+          b.CreateAdd(b.CreateMul(a_row, b.getInt64(r)), b.CreateMul(a_column, b.getInt64(k)));
       Value* x = b.CreateAlignedLoad(f32, b.CreateGEP(f32, ap, index), Align(4));
       for (unsigned q = 0; q < parts.size(); q++)
-        acc[r][q] = b.CreateIntrinsic(vec(parts[q]), Intrinsic::fmuladd,
-                                      {b.CreateVectorSplat(8 * parts[q].tiles, x), rows[q], acc[r][q]});
+        acc[r][q] =
+            b.CreateIntrinsic(vec(parts[q]), Intrinsic::fmuladd,
+                              {b.CreateVectorSplat(8 * parts[q].tiles, x), rows[q], acc[r][q]});
     }
   }
   unsigned n = 0;
@@ -121,7 +124,8 @@ Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
     for (unsigned q = 0; q < parts.size(); q++)
       for (unsigned t = 0; t < parts[q].tiles; t++) {
         Value* x = parts[q].tiles == 2 ? half(b, acc[r][q], t) : acc[r][q];
-        b.CreateAlignedStore(x, at(b, f->getArg(2), shape.c_tiles[parts[q].first + t] + r * 32), Align(4));
+        b.CreateAlignedStore(x, at(b, f->getArg(2), shape.c_tiles[parts[q].first + t] + r * 32),
+                             Align(4));
       }
   b.CreateRetVoid();
   return f;

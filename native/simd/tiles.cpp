@@ -14,9 +14,7 @@ namespace {
 
 FixedVectorType* vec(Type* t, unsigned n) { return FixedVectorType::get(t, n); }
 
-std::string letter(Type* t) {
-  return t->isFloatTy() ? "f32" : t->isHalfTy() ? "f16" : "bf16";
-}
+std::string letter(Type* t) { return t->isFloatTy() ? "f32" : t->isHalfTy() ? "f16" : "bf16"; }
 
 CallInst* call(IRBuilderBase& b, const std::string& name, Type* result, ArrayRef<Value*> args,
                bool reads, bool writes) {
@@ -27,9 +25,12 @@ CallInst* call(IRBuilderBase& b, const std::string& name, Type* result, ArrayRef
   auto* f = cast<Function>(fn.getCallee());
   f->setDoesNotThrow();
   f->setWillReturn();
-  if (!reads && !writes) f->setDoesNotAccessMemory();
-  else if (!writes) f->setOnlyReadsMemory();
-  else f->setOnlyWritesMemory();
+  if (!reads && !writes)
+    f->setDoesNotAccessMemory();
+  else if (!writes)
+    f->setOnlyReadsMemory();
+  else
+    f->setOnlyWritesMemory();
   return b.CreateCall(fn, args);
 }
 
@@ -87,8 +88,9 @@ Function* plain_multiply(Module& m, const Function& like, CallInst& c) {
   std::string name = "mfa_" + c.getCalledFunction()->getName().substr(4).str();
   if (Function* f = m.getFunction(name)) return f;
   auto* f = Function::Create(c.getFunctionType(), GlobalValue::InternalLinkage, name, m);
-  f->setAttributes(AttributeList::get(m.getContext(), AttributeList::FunctionIndex,
-                                      AttrBuilder(m.getContext(), like.getAttributes().getFnAttrs())));
+  f->setAttributes(
+      AttributeList::get(m.getContext(), AttributeList::FunctionIndex,
+                         AttrBuilder(m.getContext(), like.getAttributes().getFnAttrs())));
   f->setLinkage(GlobalValue::InternalLinkage);
   f->addFnAttr(Attribute::NoInline);
   IRBuilder<> b(BasicBlock::Create(m.getContext(), "entry", f));
@@ -125,7 +127,8 @@ Value* convert(IRBuilderBase& b, Value* tile, Type* element) {
 }
 
 Value* load(IRBuilderBase& b, Type* t, Value* p, Value* row, Value* column) {
-  return call(b, "mfa.tile.load." + letter(t) + space(p), vec(t, 64), {p, row, column}, true, false);
+  return call(b, "mfa.tile.load." + letter(t) + space(p), vec(t, 64), {p, row, column}, true,
+              false);
 }
 
 void store(IRBuilderBase& b, Value* tile, Value* p, Value* row, Value* column) {
@@ -135,8 +138,8 @@ void store(IRBuilderBase& b, Value* tile, Value* p, Value* row, Value* column) {
 
 Value* multiply(IRBuilderBase& b, Type* d, Value* x, Value* y, Value* z) {
   auto l = [](Value* v) { return letter(v->getType()->getScalarType()); };
-  return call(b, "mfa.tile.multiply." + letter(d) + "." + l(x) + "." + l(y) + "." + l(z), vec(d, 64),
-              {x, y, z}, false, false);
+  return call(b, "mfa.tile.multiply." + letter(d) + "." + l(x) + "." + l(y) + "." + l(z),
+              vec(d, 64), {x, y, z}, false, false);
 }
 
 TileOp tile_op(const Value* value) {
@@ -144,7 +147,9 @@ TileOp tile_op(const Value* value) {
   Function* f = c ? c->getCalledFunction() : nullptr;
   if (!f || !f->getName().starts_with("mfa.tile.")) return TileOp::none;
   StringRef name = f->getName().substr(9);
-  return name.starts_with("load.") ? TileOp::load : name.starts_with("store.") ? TileOp::store : TileOp::multiply;
+  return name.starts_with("load.")    ? TileOp::load
+         : name.starts_with("store.") ? TileOp::store
+                                      : TileOp::multiply;
 }
 
 Value* read_tile(IRBuilderBase& b, Type* t, Value* p, Value* row, Value* column) {

@@ -56,7 +56,8 @@ void optimize(Function& f, TargetMachine& target, bool last) {
 
 }  // namespace
 
-Result<Vectorized> vectorize(air::Specialized& kernel, TargetMachine& target, const Options& options) {
+Result<Vectorized> vectorize(air::Specialized& kernel, TargetMachine& target,
+                             const Options& options) {
   // 1. One lane's program, scalars and matrices only.
   auto program = make_program(kernel, target, options.shape);
   if (!program) return refused(kernel, program.error());

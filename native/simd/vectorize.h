@@ -16,7 +16,7 @@ struct Options {
 };
 
 struct Vectorized {
-  std::string symbol;          // of type mfa_simdgroup_entry, in the same module
+  std::string symbol;  // of type mfa_simdgroup_entry, in the same module
   uint32_t scratch_bytes = 0;
   uint32_t stack_bytes = 64 * 1024;
   bool barriers = false;
