@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "jit/reference_atomics.h"
+#include "jit/reference_bounds.h"
 #include "jit/reference_ops.h"
 #include "jit/site_order.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -51,6 +52,7 @@ class Builder {
     llvm::LoopInfo loops(dominators);
     for (llvm::Loop* loop : llvm::SmallVector<llvm::Loop*, 8>(loops.begin(), loops.end()))
       llvm::simplifyLoop(loop, &dominators, &loops, nullptr, nullptr, nullptr, false);
+    bound_private_accesses(*thread_);
     if (auto collected = collect_calls(); !collected) return collected.take_error();
     if (auto placed = place_sites(loops); !placed) return placed.take_error();
     std::string symbol = "mfa_thread";

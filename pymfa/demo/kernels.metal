@@ -6,9 +6,9 @@
 using namespace metal;
 
 // Sum of the word, place and kind embeddings of each token. One thread per number.
-kernel void embed(device const uint *ids [[buffer(0)]], device const half *words [[buffer(1)]],
-                  device const half *places [[buffer(2)]], device const half *kind [[buffer(3)]],
-                  device half *out [[buffer(4)]], constant uint &tokens [[buffer(5)]],
+kernel void embed(device const uint* ids [[buffer(0)]], device const half* words [[buffer(1)]],
+                  device const half* places [[buffer(2)]], device const half* kind [[buffer(3)]],
+                  device half* out [[buffer(4)]], constant uint& tokens [[buffer(5)]],
                   uint2 p [[thread_position_in_grid]], uint2 grid [[threads_per_grid]]) {
   ulong width = grid.x;
   ulong word = ulong(ids[p.y]) * width + p.x, place = ulong(p.y % tokens) * width + p.x;
@@ -21,10 +21,10 @@ struct Norm {
 };
 
 // out = layer_norm(x + residual) * gain + offset, row by row. `residual` may be x itself, unused.
-kernel void add_norm(device const half *x [[buffer(0)]], device const half *residual [[buffer(1)]],
-                     device const half *gain [[buffer(2)]], device const half *offset [[buffer(3)]],
-                     device half *out [[buffer(4)]], constant Norm &norm [[buffer(5)]],
-                     constant bool &add [[buffer(6)]], uint row [[threadgroup_position_in_grid]],
+kernel void add_norm(device const half* x [[buffer(0)]], device const half* residual [[buffer(1)]],
+                     device const half* gain [[buffer(2)]], device const half* offset [[buffer(3)]],
+                     device half* out [[buffer(4)]], constant Norm& norm [[buffer(5)]],
+                     constant bool& add [[buffer(6)]], uint row [[threadgroup_position_in_grid]],
                      uint lane [[thread_index_in_simdgroup]]) {
   x += ulong(row) * norm.width;
   residual += ulong(row) * norm.width;
@@ -56,16 +56,15 @@ static float error_function(float x) {
 }
 
 // The exact GELU, in place. One thread per number.
-kernel void gelu(device half *x [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void gelu(device half* x [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   float value = x[i];
   x[i] = half(0.5f * value * (1.0f + error_function(value * 0.70710678f)));
 }
 
 // Mean of the tokens that are not padding, scaled to length 1. One simdgroup per sentence.
-kernel void pool(device const half *x [[buffer(0)]], device const bool *mask [[buffer(1)]],
-                 device float *out [[buffer(2)]], constant uint &tokens [[buffer(3)]],
-                 constant uint &width [[buffer(4)]],
-                 uint sentence [[threadgroup_position_in_grid]],
+kernel void pool(device const half* x [[buffer(0)]], device const bool* mask [[buffer(1)]],
+                 device float* out [[buffer(2)]], constant uint& tokens [[buffer(3)]],
+                 constant uint& width [[buffer(4)]], uint sentence [[threadgroup_position_in_grid]],
                  uint lane [[thread_index_in_simdgroup]]) {
   x += ulong(sentence) * tokens * width;
   mask += ulong(sentence) * tokens;

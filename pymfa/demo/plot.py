@@ -31,4 +31,4 @@ def heat_map(path: Path, similarity: NDArray[Any], sentences: Sequence[str]) -> 
             colour = "black" if value > 0.6 else "white"
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(image, label="cosine similarity")
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")

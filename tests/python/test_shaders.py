@@ -20,6 +20,7 @@ from tolerance import bfloat16
 
 import pymfa
 
+KEYS = ("threads", "groups", "group", "threadgroup", "in", "out", "expect", "tolerance")
 FILES = sorted((Path(__file__).parent / "shaders").glob("*.metal"))
 
 
@@ -34,9 +35,23 @@ def dtype_of(name: str) -> Any:
     return bfloat16 if name == "bfloat16" else np.dtype(name)
 
 
+def directives(source: str) -> list[tuple[str, str]]:
+    """(key, value) of the comment at the top; a line without a key continues the one before."""
+    found: list[tuple[str, str]] = []
+    for line in re.findall(r"^// (.*)$", source.split("#include")[0], re.MULTILINE):
+        for part in line.split("  "):
+            key, _, value = part.partition(": ")
+            if key in KEYS:
+                found.append((key, value))
+            elif found:
+                found[-1] = (found[-1][0], f"{found[-1][1]} {part.strip()}")
+    return found
+
+
 class Shader:
     def __init__(self, path: Path) -> None:
         self.source = path.read_text()
+        self.directives = directives(self.source)
         self.names = {"np": np, "struct": struct, "collatz": collatz, "bfloat16": bfloat16}
         self.inputs = []
         for letter, line in zip("ABC", self.lines("in"), strict=False):
@@ -51,12 +66,10 @@ class Shader:
         self.ulps = float(self.line("tolerance", "0"))
 
     def lines(self, key: str) -> list[str]:
-        """What follows the key, up to the next key with two spaces before it."""
-        return re.findall(rf"^// (?:.*  )?{key}: (.*?)(?:  \w+: .*)?$", self.source, re.MULTILINE)
+        return [value for name, value in self.directives if name == key]
 
     def line(self, key: str, default: str = "") -> str:
-        found = self.lines(key)
-        return found[0] if found else default
+        return next(iter(self.lines(key)), default)
 
     def size(self, key: str) -> tuple[int, ...] | None:
         return tuple(int(n) for n in self.line(key).split()) or None

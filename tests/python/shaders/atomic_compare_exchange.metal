@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device atomic_uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device atomic_uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   if (i == 0) atomic_store_explicit(out, 1, memory_order_relaxed);
   threadgroup_barrier(mem_flags::mem_device);
   uint expected = atomic_load_explicit(out, memory_order_relaxed);

@@ -6,6 +6,6 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device atomic_float *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device atomic_float* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   atomic_fetch_add_explicit(out, float(i), memory_order_relaxed);
 }

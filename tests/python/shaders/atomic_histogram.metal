@@ -7,9 +7,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device atomic_uint *out [[buffer(0)]], device const uint *in [[buffer(1)]],
-                uint i [[thread_position_in_grid]],
-                uint local [[thread_position_in_threadgroup]]) {
+kernel void run(device atomic_uint* out [[buffer(0)]], device const uint* in [[buffer(1)]],
+                uint i [[thread_position_in_grid]], uint local [[thread_position_in_threadgroup]]) {
   threadgroup atomic_uint bins[10];
   if (local < 10) atomic_store_explicit(&bins[local], 0, memory_order_relaxed);
   threadgroup_barrier(mem_flags::mem_threadgroup);

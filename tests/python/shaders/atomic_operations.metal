@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device int *out [[buffer(0)]], device atomic_int *state [[buffer(1)]],
+kernel void run(device int* out [[buffer(0)]], device atomic_int* state [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   atomic_fetch_min_explicit(&state[0], int(i), memory_order_relaxed);
   atomic_fetch_max_explicit(&state[1], int(i) + 100, memory_order_relaxed);

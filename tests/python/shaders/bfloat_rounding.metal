@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device bfloat *out [[buffer(0)]], device const float *in [[buffer(1)]],
+kernel void run(device bfloat* out [[buffer(0)]], device const float* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   out[i] = bfloat(in[i]);
 }

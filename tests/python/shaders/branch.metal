@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device int *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device int* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   if (i % 3 == 0) {
     out[i] = int(i) * 3;
   } else {

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint2 p [[thread_position_in_grid]],
+kernel void run(device uint* out [[buffer(0)]], uint2 p [[thread_position_in_grid]],
                 ushort2 local [[thread_position_in_threadgroup]],
                 uint2 group [[threadgroup_position_in_grid]],
                 ushort2 size [[threads_per_threadgroup]], uint2 groups [[threadgroups_per_grid]],

@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device short4 *out [[buffer(0)]], device const char4 *in [[buffer(1)]],
+kernel void run(device short4* out [[buffer(0)]], device const char4* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   out[i] = short4(in[i]) * short(2);
 }

@@ -8,6 +8,6 @@ using namespace metal;
 
 constant uint primes[8] = {2, 3, 5, 7, 11, 13, 17, 19};
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   out[i] = primes[i * 3 % 8];
 }

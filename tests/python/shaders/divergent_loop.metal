@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   uint n = i + 1, steps = 0;
   while (n != 1) {
     n = (n & 1) ? 3 * n + 1 : n / 2;

@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device int *out [[buffer(0)]], device const int *in [[buffer(1)]],
+kernel void run(device int* out [[buffer(0)]], device const int* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   int d = in[i];
   out[i] = 7;

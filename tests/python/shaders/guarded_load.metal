@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], device const uint *in [[buffer(1)]],
+kernel void run(device uint* out [[buffer(0)]], device const uint* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   ulong far = i < 8 ? ulong(i) : (ulong(i) << 40);
   out[i] = (i < 8 && in[far] == i) ? in[far] + 1 : 0;

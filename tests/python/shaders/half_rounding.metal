@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device half *out [[buffer(0)]], device const half *in [[buffer(1)]],
+kernel void run(device half* out [[buffer(0)]], device const half* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   out[i * 2] = in[i] * 1.001h;
   out[i * 2 + 1] = in[i] + 0.1h;

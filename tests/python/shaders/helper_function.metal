@@ -15,11 +15,11 @@ static Pair split(uint value, uint base) {
   return {value / base, value % base};
 }
 
-static void join(thread const Pair &pair, thread uint &result) {
+static void join(thread const Pair& pair, thread uint& result) {
   result = pair.high * 100 + pair.low;
 }
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   uint result;
   join(split(i, 7), result);
   out[i] = result;

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-[[max_total_threads_per_threadgroup(64)]] kernel void run(device uint *out [[buffer(0)]],
+[[max_total_threads_per_threadgroup(64)]] kernel void run(device uint* out [[buffer(0)]],
                                                           uint i [[thread_position_in_grid]]) {
   out[i] = i;
 }

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   uint sum = 0;
   for (uint a = 0; a < i % 7; ++a) {
     for (uint b = 0; b < a; ++b) sum += a * b;

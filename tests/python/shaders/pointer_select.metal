@@ -8,8 +8,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device float *out [[buffer(0)]], device const float *a [[buffer(1)]],
-                device const float *b [[buffer(2)]], uint i [[thread_position_in_grid]]) {
-  device const float *p = i % 3 ? a + i : b + (31 - i);
+kernel void run(device float* out [[buffer(0)]], device const float* a [[buffer(1)]],
+                device const float* b [[buffer(2)]], uint i [[thread_position_in_grid]]) {
+  device const float* p = i % 3 ? a + i : b + (31 - i);
   out[i] = *p;
 }

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
+kernel void run(device uint* out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
   out[lane * 3] = quad_sum(lane);
   out[lane * 3 + 1] = quad_shuffle_xor(lane, ushort(2));
   out[lane * 3 + 2] = quad_broadcast(lane, ushort(1));

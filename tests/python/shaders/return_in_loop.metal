@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device int *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device int* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   out[i] = -1;
   for (uint k = 0; k < 10; ++k) {
     if (k == i) {

@@ -7,9 +7,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], threadgroup uint *given [[threadgroup(0)]],
-                uint i [[thread_position_in_grid]],
-                uint local [[thread_position_in_threadgroup]]) {
+kernel void run(device uint* out [[buffer(0)]], threadgroup uint* given [[threadgroup(0)]],
+                uint i [[thread_position_in_grid]], uint local [[thread_position_in_threadgroup]]) {
   threadgroup ushort fixed[64];
   given[local] = i;
   fixed[local] = local;

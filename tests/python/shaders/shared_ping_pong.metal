@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   threadgroup uint ring[96];
   uint value = i;
   for (uint round = 0; round < 10; ++round) {

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]],
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]],
                 uint simd [[simdgroup_index_in_threadgroup]]) {
   threadgroup uint tile[96];
   if (simd == 3) return;

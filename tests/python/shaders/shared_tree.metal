@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device float *out [[buffer(0)]], device const float *in [[buffer(1)]],
+kernel void run(device float* out [[buffer(0)]], device const float* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]], uint group [[threadgroup_position_in_grid]],
                 uint local [[thread_position_in_threadgroup]]) {
   threadgroup float sums[256];

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
+kernel void run(device uint* out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
   if (lane & 1) {
     out[lane] = simd_sum(lane);
   } else {

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
+kernel void run(device uint* out [[buffer(0)]], uint lane [[thread_index_in_simdgroup]]) {
   uint conjunction = simd_and(lane), disjunction = simd_or(lane), parity = simd_xor(lane);
   uint sum = simd_sum(ushort(lane)), top = simd_max(int(lane) - 40) + 40;
   if (lane == 0) {

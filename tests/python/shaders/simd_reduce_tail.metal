@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device int *out [[buffer(0)]], device const int *in [[buffer(1)]],
+kernel void run(device int* out [[buffer(0)]], device const int* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]],
                 uint simd [[simdgroup_index_in_threadgroup]]) {
   int3 result = {simd_sum(in[i]), simd_min(in[i]), simd_max(in[i])};

@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device float *out [[buffer(0)]], ushort lane [[thread_index_in_simdgroup]]) {
+kernel void run(device float* out [[buffer(0)]], ushort lane [[thread_index_in_simdgroup]]) {
   half h = simd_shuffle_xor(half(lane) / 4, ushort(1));
   float2 v = simd_shuffle_xor(float2(lane, lane + 0.5f), ushort(1));
   short s = simd_shuffle_xor(short(-short(lane)), ushort(1));

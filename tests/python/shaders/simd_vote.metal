@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], ushort lane [[thread_index_in_simdgroup]]) {
+kernel void run(device uint* out [[buffer(0)]], ushort lane [[thread_index_in_simdgroup]]) {
   bool all_small = simd_all(lane < 32), all_even = simd_all(lane % 2 == 0);
   bool any_last = simd_any(lane == 31);
   simd_vote vote = simd_ballot(lane % 3 == 0);

@@ -15,7 +15,7 @@ struct Parameters {
   uint e;
 };
 
-kernel void run(device float *out [[buffer(0)]], constant Parameters &p [[buffer(1)]],
+kernel void run(device float* out [[buffer(0)]], constant Parameters& p [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   if (p.c != 1ul << 40) return;
   out[i] = float(p.a) + p.b + float(p.e) + float(p.d[i]);

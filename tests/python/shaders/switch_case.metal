@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device uint *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device uint* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   uint value = 0;
   switch (i % 5) {
     case 0:

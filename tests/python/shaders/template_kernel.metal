@@ -8,11 +8,11 @@
 using namespace metal;
 
 template <typename T>
-kernel void square(device T *out [[buffer(0)]], device const T *in [[buffer(1)]],
+kernel void square(device T* out [[buffer(0)]], device const T* in [[buffer(1)]],
                    uint i [[thread_position_in_grid]]) {
   out[i] = in[i] * in[i];
 }
 
-template [[host_name("run")]] kernel void square<short>(device short *, device const short *, uint);
-template [[host_name("run_float")]] kernel void square<float>(device float *, device const float *,
+template [[host_name("run")]] kernel void square<short>(device short*, device const short*, uint);
+template [[host_name("run_float")]] kernel void square<float>(device float*, device const float*,
                                                               uint);

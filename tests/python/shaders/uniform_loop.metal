@@ -6,7 +6,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device float *out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+kernel void run(device float* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
   float sum = 0;
   for (uint k = 0; k < 25; ++k) sum += float((k + i) % 4);
   out[i] = sum;

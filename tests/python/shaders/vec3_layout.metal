@@ -7,7 +7,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-kernel void run(device packed_float3 *out [[buffer(0)]], device const float3 *in [[buffer(1)]],
+kernel void run(device packed_float3* out [[buffer(0)]], device const float3* in [[buffer(1)]],
                 uint i [[thread_position_in_grid]]) {
   out[i] = in[i] + 1.0f;
 }
