@@ -12,6 +12,8 @@
 #include "base/result.h"
 #include "exec/abi.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/InstSimplifyFolder.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Instructions.h"
@@ -137,8 +139,8 @@ class Emitter {
   llvm::DenseMap<llvm::BasicBlock*, llvm::BasicBlock*> begin_, end_;
   llvm::DenseMap<llvm::BasicBlock*, llvm::Value*> masks_;    // on entry of a source block
   llvm::DenseMap<llvm::BasicBlock*, llvm::PHINode*> live_;   // of headers of divergent loops
-  llvm::DenseMap<llvm::BasicBlock*, bool> joins_;            // blocks where lanes come together
-  llvm::DenseMap<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
+  llvm::SetVector<llvm::BasicBlock*> joins_;            // blocks where lanes come together
+  llvm::MapVector<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
   llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;                 // of one lane
   llvm::Value* mask_ = nullptr;  // of the block being emitted

@@ -211,7 +211,6 @@ void Emitter::finish_phis() {
 
 Result<Function*> Emitter::run() {
   entry();
-  BasicBlock* prologue = b_.GetInsertBlock();
   place_private();
   ReversePostOrderTraversal<Function*> order(&source_);
   for (BasicBlock* block : order)
@@ -221,12 +220,12 @@ Result<Function*> Emitter::run() {
     if (!control_.divergent_branch(*block)) continue;
     Loop* loop = control_.loops.getLoopFor(block);
     if (loop && loop->getLoopLatch() == block && loop->isLoopExiting(block))
-      joins_[loop->getExitBlock()] = true;
+      joins_.insert(loop->getExitBlock());
     else
-      joins_[control_.post_dominators.getNode(block)->getIDom()->getBlock()] = true;
+      joins_.insert(control_.post_dominators.getNode(block)->getIDom()->getBlock());
   }
   DenseMap<BasicBlock*, SmallVector<BasicBlock*, 2>> resets;
-  for (auto& [block, unused] : joins_) {
+  for (BasicBlock* block : joins_) {
     resets[parting(block)].push_back(block);
     for (PHINode& node : block->phis()) {
       Type* element = matrix_element(node.getType());
@@ -276,7 +275,6 @@ Result<Function*> Emitter::run() {
   for (auto& [node, slot] : slots_) promote.push_back(slot);
   DominatorTree tree(*result_);
   PromoteMemToReg(promote, tree);
-  (void)prologue;
   return {result_};
 }
 

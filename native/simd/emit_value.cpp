@@ -339,8 +339,6 @@ bool Emitter::affine(Instruction& inst, Lanes& out) {
 void Emitter::pointer(GetElementPtrInst& inst) {
   const Lanes p = lanes(inst.getPointerOperand());
   bool interleaved = p.interleaved;
-  unsigned space = inst.getPointerAddressSpace();
-  (void)space;
   Type* i64 = b_.getInt64Ty();
   Value* base_offset = b_.getInt64(0);  // of the linear form
   Constant* offsets = Constant::getNullValue(wide(i64));
