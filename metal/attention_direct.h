@@ -184,7 +184,7 @@ inline void attention_direct(const thread attention_block<T>& block, threadgroup
                               K_rows ? D_block : C_block};
   const mfa_tile<T> V_tile = {memory, V_rows ? C_simd : D_V_simd, V_rows ? D_V_simd : C_simd,
                               V_rows ? D_V_block : C_block};
-  const ushort2 lane = matrix_place(place.lane);
+  const ushort2 lane = matrix_place(ushort(place.lane));
   const ushort origin = place.simdgroup * R_simd;
   const uint first_row = block.r + origin;
 

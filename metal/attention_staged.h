@@ -67,7 +67,7 @@ inline void staged_output(const thread attention_block<T>& block, threadgroup fl
     for (uint d = place.simdgroup; d < block.D_V; d += place.simdgroups) {
       device T* to = block.O.data + d * block.O.leading + block.r;
       for (ushort r = 0; r < left; r += MFA_SIMDGROUP_SIZE) {
-        const uint row = uint(r) + place.lane;
+        const ulong row = r + place.lane;
         if (row < left) to[row] = T(O[d * R_group + row]);
       }
     }
@@ -81,7 +81,7 @@ inline void staged_output(const thread attention_block<T>& block, threadgroup fl
       device T* to = block.O.data + (block.r + first + r) * block.O.leading;
       const threadgroup float* from = KV + r * D_V_simd;
       for (ushort d = 0; d < block.D_V; d += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(d) + place.lane;
+        const ulong column = d + place.lane;
         if (column < block.D_V) to[column] = T(from[column]);
       }
     }
@@ -158,7 +158,7 @@ inline void staged_mask(const thread attention_block<T>& block, threadgroup floa
     for (ushort r = place.simdgroup; r < rows; r += place.simdgroups) {
       const ulong start = min(block.r + part + r, block.R - 1) * block.mask.leading + first;
       for (ushort c = 0; c < C_simd; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
+        const ulong column = c + place.lane;
         float addend = nothing;
         if (column < columns) addend = mask_addend(block.mask.data, start + column, block.scale);
         if (column < C_simd) KV[r * C_simd + column] = addend;
@@ -223,13 +223,13 @@ inline float staged_logits(const thread attention_block<T>& block, threadgroup f
 template <typename T>
 inline void staged_softmax(const thread attention_block<T>& block, threadgroup float* S, uint first,
                            staged_guards guards, thread staged_rows_state& state, ushort origin,
-                           ushort lane) {
+                           ulong lane) {
   guards.edge = first + C_simd > block.C ||
                 (causal != MFA_CAUSAL_NONE &&
                  int(first + C_simd) - 1 > int(block.r + origin) + block.causal_offset);
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
-    const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
+    const ulong r = i * MFA_SIMDGROUP_SIZE + lane;
     if (R_simd % MFA_SIMDGROUP_SIZE == 0 || r < R_simd) {
       const float m =
           max(state.m[i], staged_logits(block, S + r, first, block.r + origin + r, guards));
@@ -249,10 +249,10 @@ inline void staged_softmax(const thread attention_block<T>& block, threadgroup f
 }
 
 /// O^T's columns times a factor per row, unless all factors are 1.
-inline void staged_rescale(threadgroup float* O, const thread float* factors, ushort lane) {
+inline void staged_rescale(threadgroup float* O, const thread float* factors, ulong lane) {
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
-    const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
+    const ulong r = i * MFA_SIMDGROUP_SIZE + lane;
     const bool owned = R_simd % MFA_SIMDGROUP_SIZE == 0 || r < R_simd;
     if (simd_any(owned && factors[i] != 1.0f)) {
       for (ushort d = 0; d < D_V_simd; ++d) {
@@ -265,12 +265,12 @@ inline void staged_rescale(threadgroup float* O, const thread float* factors, us
 /// O^T / l, and the log-sum-exp.
 template <typename T>
 inline void staged_finish(const thread attention_block<T>& block, threadgroup float* O,
-                          const thread staged_rows_state& state, ushort origin, ushort lane) {
+                          const thread staged_rows_state& state, ushort origin, ulong lane) {
   float factors[MFA_MAX_STAGED_ROWS];
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
     factors[i] = reciprocal(state.l[i]);
-    const ushort r = i * MFA_SIMDGROUP_SIZE + lane;
+    const ulong r = i * MFA_SIMDGROUP_SIZE + lane;
     const uint row = block.r + origin + r;
     if (write_lse && r < R_simd && row < block.R) {
       block.lse[row] = log_sum_exp(state.m[i], state.l[i]);

@@ -23,7 +23,7 @@ inline void summarize_block(attention_operand<const device uchar*> mask, device 
   for (uint r = row + place.simdgroup; r < last_row; r += place.simdgroups) {
     const ulong start = r * mask.leading + first;
     for (ushort c = 0; c < columns; c += MFA_SIMDGROUP_SIZE) {
-      const uint column = uint(c) + place.lane;
+      const ulong column = c + place.lane;
       if (column < columns) found |= mask_facts(mask.data, start + column);
     }
   }

@@ -126,8 +126,8 @@ inline void multiply(thread simdgroup_float8x8* accumulators, const threadgroup 
 
 /// The product's element -> C's element. beta == 0 must not read C.
 template <typename T>
-inline void finish(const thread gemm_block<T>& block, float product, device T* C_row, uint row,
-                   uint column) {
+inline void finish(const thread gemm_block<T>& block, float product, device T* C_row, ulong row,
+                   ulong column) {
   float value = product;
   if (has_bias && scale_bias) value += float(block.bias[bias_trans ? row : column]);
   value *= block.alpha;
@@ -166,14 +166,14 @@ inline void store_staged(const thread gemm_block<T>& block, const threadgroup fl
     if (block.columns >= N_group) {
 #pragma clang loop unroll(full)
       for (ushort c = 0; c < N_group; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
+        const ulong column = c + place.lane;
         if (c + MFA_SIMDGROUP_SIZE <= N_group || column < N_group) {
           finish(block, stage_row[column], C_row, r, column);
         }
       }
     } else {
       for (ushort c = 0; c < block.columns; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
+        const ulong column = c + place.lane;
         if (column < block.columns) finish(block, stage_row[column], C_row, r, column);
       }
     }
@@ -184,7 +184,7 @@ inline void store_staged(const thread gemm_block<T>& block, const threadgroup fl
 template <typename T>
 inline void store_direct(const thread gemm_block<T>& block, thread simdgroup_float8x8* accumulators,
                          ushort2 origin, mfa_place place) {
-  const ushort2 lane = matrix_place(place.lane);
+  const ushort2 lane = matrix_place(ushort(place.lane));
 #pragma clang loop unroll(full)
   for (ushort m = 0; m < M_tiles; ++m) {
     const uint row = origin.y + m * 8 + lane.x;

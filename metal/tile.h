@@ -9,9 +9,11 @@
 
 using namespace metal;
 
-/// A thread's place in its threadgroup. Uniform but for `lane`.
+/// A thread's place in its threadgroup. Uniform but for `lane`, which has the width of addresses:
+/// converted once, at the start, it stays recognisable in every index.
 struct mfa_place {
-  ushort simdgroup, simdgroups, lane;
+  ushort simdgroup, simdgroups;
+  ulong lane;
 };
 
 /// A tile in threadgroup memory: `rows` x `columns` elements, `leading` from row to row.
@@ -33,7 +35,7 @@ inline void load_tile(const device T* source, ulong leading, uint rows, uint col
       threadgroup E* to = tile.data + uint(r) * tile.leading;
 #pragma clang loop unroll(full)
       for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
+        const ulong column = c + place.lane;
         if (c + MFA_SIMDGROUP_SIZE <= tile.columns || column < tile.columns) {
           to[column] = E(from[column]);
         }
@@ -45,7 +47,7 @@ inline void load_tile(const device T* source, ulong leading, uint rows, uint col
       threadgroup E* to = tile.data + uint(r) * tile.leading;
       const uint readable = r < rows ? columns : 0;
       for (ushort c = 0; c < tile.columns; c += MFA_SIMDGROUP_SIZE) {
-        const uint column = uint(c) + place.lane;
+        const ulong column = c + place.lane;
         E value = E(0);
         if (column < readable) value = E(from[column]);
         if (column < tile.columns) to[column] = value;

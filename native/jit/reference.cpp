@@ -53,6 +53,7 @@ class Builder {
     for (llvm::Loop* loop : llvm::SmallVector<llvm::Loop*, 8>(loops.begin(), loops.end()))
       llvm::simplifyLoop(loop, &dominators, &loops, nullptr, nullptr, nullptr, false);
     bound_private_accesses(*thread_);
+    relax_vector_alignment(*thread_);
     if (auto collected = collect_calls(); !collected) return collected.take_error();
     if (auto placed = place_sites(loops); !placed) return placed.take_error();
     std::string symbol = "mfa_thread";

@@ -54,4 +54,19 @@ void bound_private_accesses(llvm::Function& thread) {
   }
 }
 
+void relax_vector_alignment(llvm::Function& thread) {
+  const llvm::DataLayout& layout = thread.getParent()->getDataLayout();
+  for (llvm::Instruction& inst : llvm::instructions(thread)) {
+    if (!llvm::getLoadStorePointerOperand(&inst)) continue;
+    auto* type = llvm::dyn_cast<llvm::FixedVectorType>(llvm::getLoadStoreType(&inst));
+    if (!type) continue;
+    const llvm::Align element(llvm::PowerOf2Ceil(layout.getTypeStoreSize(type->getElementType())));
+    if (auto* load = llvm::dyn_cast<llvm::LoadInst>(&inst))
+      load->setAlignment(std::min(load->getAlign(), element));
+    else
+      llvm::cast<llvm::StoreInst>(inst).setAlignment(
+          std::min(llvm::cast<llvm::StoreInst>(inst).getAlign(), element));
+  }
+}
+
 }  // namespace mfa::jit

@@ -12,4 +12,8 @@ namespace mfa::jit {
 /// in threads that have nothing to do, which is harmless there; here lies the machine's stack.
 void bound_private_accesses(llvm::Function& thread);
 
+/// Loads and stores of vectors expect no more than their elements' alignment: callers bind buffers
+/// at any offset their elements allow.
+void relax_vector_alignment(llvm::Function& thread);
+
 }  // namespace mfa::jit

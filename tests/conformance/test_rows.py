@@ -19,7 +19,8 @@ def rows_of(dtype: np.dtype[Any], width: int) -> Any:
 
 
 def launch(width: int, looped: bool, reads: int) -> dict[str, Any]:
-    threads = 256 if looped else row_threads(width, reads)
+    # The looped kernels read 32 partial results, one per simdgroup of a full threadgroup.
+    threads = 1024 if looped else row_threads(width, reads)
     return {"threads": (ROWS * threads,), "group": (threads,)}
 
 

@@ -4,7 +4,7 @@
 Comment lines of a file say how: `threads:` or `groups:` with `group:`, `threadgroup:` bytes at
 index 0, one `in: dtype values` for each buffer from 1 on (A, B, ... in expressions), `out: dtype
 count` for buffer 0, `expect:` a Python expression for its contents, and `tolerance:` in units of
-the last place of float32, without which the result must be equal.
+the last place of float32, without which the result must be equal. Long lines continue in the next.
 """
 
 from __future__ import annotations
