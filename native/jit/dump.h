@@ -7,6 +7,9 @@
 
 namespace mfa::jit {
 
+/// Whether MFA_DUMP is set.
+bool dumps();
+
 /// Writes `text()` to <folder>/<function>.<stage>; does nothing without MFA_DUMP.
 void dump(const std::string& function, const char* stage, const std::function<std::string()>& text);
 

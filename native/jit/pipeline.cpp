@@ -6,7 +6,9 @@
 #include <mutex>
 #include <optional>
 
+#include "jit/cache.h"
 #include "jit/compile.h"
+#include "jit/dump.h"
 #include "jit/object.h"
 
 namespace mfa::jit {
@@ -40,14 +42,27 @@ class CompiledPipeline final : public Pipeline {
 
  private:
   Result<Variant> make(exec::Shape shape) {
+    // What the vector path is tested against is always compiled.
+    std::optional<CacheKey> key;
+    if (options_.path == Path::vector && !cache_folder().empty())
+      key = cache_key(record_, values_, options_.path, shape);
+    if (key && !dumps()) {
+      if (auto cached = load_cached(*key))
+        if (auto variant = load(*cached)) return variant;
+    }
     auto compiled = compile(record_, values_, options_.path, shape);
     if (!compiled) return compiled.take_error();
-    auto object = load_object(compiled->bytes);
+    if (key) store_cached(*key, *compiled);
+    return load(*compiled);
+  }
+
+  Result<Variant> load(CompiledObject& compiled) {
+    auto object = load_object(compiled.bytes);
     if (!object) return Error{record_.name + ": " + object.error()};
-    void* entry = (*object)->find(compiled->symbol);
+    void* entry = (*object)->find(compiled.symbol);
     if (!entry) return Error{record_.name + ": the compiled kernel has no entry"};
     Variant variant;
-    variant.code = compiled->code;
+    variant.code = compiled.code;
     if (options_.path == Path::reference)
       variant.code.thread = reinterpret_cast<mfa_thread_entry>(entry);
     else
@@ -55,7 +70,7 @@ class CompiledPipeline final : public Pipeline {
     variant.object = std::move(*object);
     code_bytes_ += variant.object->bytes();
     // The first variant is made before anybody else sees the pipeline; all reflect the same.
-    if (reflection_.name.empty()) reflection_ = std::move(compiled->reflection);
+    if (reflection_.name.empty()) reflection_ = std::move(compiled.reflection);
     return variant;
   }
 

@@ -116,6 +116,11 @@ void prepare_functions(llvm::Module& module, const llvm::TargetMachine& target) 
   }
 }
 
+std::string target_identity() {
+  const Cpu& cpu = host();
+  return cpu.error.empty() ? cpu.triple + " " + cpu.name + " " + cpu.features : "";
+}
+
 std::string target_description() {
   const Cpu& cpu = host();
   if (!cpu.error.empty()) return cpu.error;

@@ -25,4 +25,7 @@ void prepare_functions(llvm::Module& module, const llvm::TargetMachine& target);
 /// Name of the CPU and its features, or why there is none.
 std::string target_description();
 
+/// All that make_target() goes by. Empty if it fails.
+std::string target_identity();
+
 }  // namespace mfa::jit

@@ -104,6 +104,9 @@ class Emitter {
   uint32_t scratch(uint64_t bytes);
   llvm::Value* scratch_pointer(uint32_t offset);
 
+  // emit_copy.cpp
+  void async_copy(llvm::CallInst& inst, const Intrinsic& op);
+
   // emit_simdgroup.cpp
   void air_call(llvm::CallInst& inst, const Intrinsic& op);
   void reduce(llvm::CallInst& inst, const Intrinsic& op);
@@ -137,9 +140,9 @@ class Emitter {
 
   llvm::DenseMap<llvm::Value*, Lanes> map_;
   llvm::DenseMap<llvm::BasicBlock*, llvm::BasicBlock*> begin_, end_;
-  llvm::DenseMap<llvm::BasicBlock*, llvm::Value*> masks_;    // on entry of a source block
-  llvm::DenseMap<llvm::BasicBlock*, llvm::PHINode*> live_;   // of headers of divergent loops
-  llvm::SetVector<llvm::BasicBlock*> joins_;            // blocks where lanes come together
+  llvm::DenseMap<llvm::BasicBlock*, llvm::Value*> masks_;     // on entry of a source block
+  llvm::DenseMap<llvm::BasicBlock*, llvm::PHINode*> live_;    // of headers of divergent loops
+  llvm::SetVector<llvm::BasicBlock*> joins_;                  // blocks where lanes come together
   llvm::MapVector<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
   llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;                 // of one lane

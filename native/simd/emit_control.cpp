@@ -165,6 +165,9 @@ void Emitter::terminator(Instruction& inst) {
     Value* stay = back ? taken : other;
     edge(block, back ? no : yes, back ? other : taken);
     b_.CreateCondBr(any(stay), begin_[loop->getHeader()], begin_[back ? no : yes]);
+    // Both only now: an unfinished phi would be folded on the way.
+    BasicBlock* before = loop->getLoopPreheader();
+    live_[loop->getHeader()]->addIncoming(block_mask(before), end_[before]);
     live_[loop->getHeader()]->addIncoming(stay, b_.GetInsertBlock());
     return;
   }
@@ -245,7 +248,6 @@ Result<Function*> Emitter::run() {
       BasicBlock* latch = loop->getLoopLatch();
       if (latch && control_.divergent_branch(*latch) && loop->isLoopExiting(latch)) {
         PHINode* live = b_.CreatePHI(before->getType(), 2, "live");
-        live->addIncoming(before, end_[loop->getLoopPreheader()]);
         live_[block] = live;
         masks_[block] = live;
       } else {

@@ -311,12 +311,13 @@ void Emitter::per_active_lane(function_ref<void(Value*)> body) {
   b_.CreateCondBr(b_.CreateICmpNE(active, b_.getInt32(0)), loop, after);
   b_.SetInsertPoint(loop);
   PHINode* left = b_.CreatePHI(b_.getInt32Ty(), 2);
-  left->addIncoming(active, before);
   Value* lane = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b_.getInt1(true));
   body(lane);
   Value* rest = b_.CreateAnd(left, b_.CreateSub(left, b_.getInt32(1)));
+  Value* more = b_.CreateICmpNE(rest, b_.getInt32(0));
+  left->addIncoming(active, before);  // not before: an unfinished phi would be folded
   left->addIncoming(rest, b_.GetInsertBlock());
-  b_.CreateCondBr(b_.CreateICmpNE(rest, b_.getInt32(0)), loop, after);
+  b_.CreateCondBr(more, loop, after);
   b_.SetInsertPoint(after);
 }
 

@@ -91,7 +91,7 @@ void Emitter::air_call(CallInst& inst, const Intrinsic& op) {
     case Op::async_copy_1d:
     case Op::async_copy_2d:
     case Op::async_wait:
-      return fail("'" + inst.getCalledFunction()->getName().str() + "' (asynchronous copies)");
+      return async_copy(inst, op);
     default:
       if (is_atomic(op.op)) return atomic(inst, op);
       return fail("'" + inst.getCalledFunction()->getName().str() + "'");

@@ -143,8 +143,7 @@ int main() {
     atomics_lose_nothing(path);
     compare_exchange(path);
     private_arrays(path);
+    tile_copies(path);
   }
-  // The vector path refuses asynchronous copies by name.
-  tile_copies(Path::reference);
   return report();
 }

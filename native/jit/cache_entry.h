@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// A compiled kernel <-> the bytes of one cache entry.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "jit/cache_key.h"
+#include "jit/compile.h"
+
+namespace mfa::jit {
+
+/// The entry ends with the digest of what comes before.
+std::vector<uint8_t> write_entry(const CacheKey& key, const CompiledObject& object);
+
+/// Nothing unless every byte is as `write_entry` wrote it, for this key.
+std::optional<CompiledObject> read_entry(const CacheKey& key, const uint8_t* data, size_t size);
+
+}  // namespace mfa::jit
