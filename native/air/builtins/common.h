@@ -32,8 +32,8 @@ INLINE float with_sign(float x, float sign) {
 // 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum.
 #define MAGIC 0x1.8p+23f
 
-/// 2^n for -126 <= n <= 127.
-INLINE float power_of_two(int32_t n) { return real((n + 127) << 23); }
+/// 2^n for -126 <= n <= 127; anything else for other n, whose results nobody selects.
+INLINE float power_of_two(int32_t n) { return real((int32_t)(((uint32_t)n + 127) << 23)); }
 
 /// x * 2^n for -252 <= n <= 254, correctly rounded also where the result is subnormal.
 INLINE float scale(float x, int32_t n) {
