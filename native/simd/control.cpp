@@ -3,14 +3,12 @@
 #include "simd/control.h"
 
 #include "llvm/ADT/GenericUniformityImpl.h"
-#include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/TargetTransformInfoImpl.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/InitializePasses.h"
 #include "llvm/PassRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Transforms/Scalar.h"
 #include "llvm/Transforms/Utils.h"
 #include "llvm/Transforms/Utils/FixIrreducible.h"
@@ -21,6 +19,7 @@
 #include "llvm/Transforms/Utils/UnifyLoopExits.h"
 #include "simd/intrinsic.h"
 #include "simd/matrix_types.h"
+#include "simd/passes.h"
 #include "simd/program.h"
 
 namespace mfa::simd {
@@ -86,21 +85,6 @@ std::unique_ptr<Control> analyse(Function& f) {
   return control;
 }
 
-/// Runs new-style passes on one function.
-void run(Function& f, FunctionPassManager passes) {
-  PassBuilder builder;
-  LoopAnalysisManager lam;
-  FunctionAnalysisManager fam;
-  CGSCCAnalysisManager cam;
-  ModuleAnalysisManager mam;
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
-  passes.run(f, fam);
-}
-
 /// StructurizeCFG that leaves uniform regions alone exists for the old pass manager only.
 void structurize(Function& f) {
   static const bool once = [] {
@@ -155,7 +139,7 @@ Result<std::unique_ptr<Control>> structure(Function& f) {
     passes.addPass(UnifyFunctionExitNodesPass());  // an early return becomes a jump over the rest
     passes.addPass(LoopSimplifyPass());
     passes.addPass(FixIrreduciblePass());
-    run(f, std::move(passes));
+    run_passes(f, std::move(passes));
   }
   auto control = analyse(f);
   bool branches = false;
@@ -163,13 +147,13 @@ Result<std::unique_ptr<Control>> structure(Function& f) {
   if (branches) {
     FunctionPassManager passes;
     passes.addPass(UnifyLoopExitsPass());  // structurizing wants one exit per loop
-    run(f, std::move(passes));
+    run_passes(f, std::move(passes));
     structurize(f);
   }
   FunctionPassManager passes;
   passes.addPass(LoopSimplifyPass());
   passes.addPass(LCSSAPass());  // values leave loops through phis, where lanes that left are kept
-  run(f, std::move(passes));
+  run_passes(f, std::move(passes));
   control = analyse(f);
   if (auto good = check(f, *control); !good) return good.take_error();
   return control;

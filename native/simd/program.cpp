@@ -5,7 +5,6 @@
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
 #include "llvm/Transforms/Scalar/ADCE.h"
@@ -16,6 +15,7 @@
 #include "llvm/Transforms/Utils/Cloning.h"
 #include "simd/intrinsic.h"
 #include "simd/matrix_types.h"
+#include "simd/passes.h"
 #include "simd/prologue.h"
 
 namespace mfa::simd {
@@ -230,16 +230,6 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   if (auto done = rewrite_matrices(*f); !done) return done.take_error();
   expand_bitcasts(*f);
 
-  PassBuilder builder(&target);
-  LoopAnalysisManager lam;
-  FunctionAnalysisManager fam;
-  CGSCCAnalysisManager cam;
-  ModuleAnalysisManager mam;
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
   ScalarizerPassOptions scalar;
   scalar.ScalarizeVariableInsertExtract = true;
   scalar.ScalarizeLoadStore = true;
@@ -250,7 +240,7 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   passes.addPass(EarlyCSEPass(true));  // folds extract of insert, known bits of the lane
   passes.addPass(SimplifyCFGPass());   // merges what inlining split
   passes.addPass(ADCEPass());
-  passes.run(*f, fam);
+  run_passes(*f, std::move(passes), &target);
 
   if (auto done = check_calls(*f); !done) return done.take_error();
   return {f};

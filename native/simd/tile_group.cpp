@@ -45,8 +45,7 @@ struct Chain {
 
 class Grouper {
  public:
-  Grouper(Function& f, uint32_t scratch)
-      : f_(f), tree_(f), top_(scratch), bottom_(scratch), b_(f.getContext()) {
+  Grouper(Function& f, uint32_t scratch) : f_(f), tree_(f), top_(scratch), b_(f.getContext()) {
     lanes_ = 8;
     if (f.getFnAttribute("target-features").getValueAsString().contains("+avx512f")) lanes_ = 16;
   }
@@ -54,7 +53,6 @@ class Grouper {
   uint32_t run() {
     drop_trivial_phis();
     demote_phis();
-    bottom_ = top_;
     SmallVector<BasicBlock*, 32> blocks;
     for (BasicBlock& block : f_) blocks.push_back(&block);
     for (BasicBlock* block : blocks) scan(*block);
@@ -376,17 +374,16 @@ class Grouper {
     SmallPtrSet<Instruction*, 32> gone(dead_.begin(), dead_.end());
     for (PHINode* phi : phis_) {
       // Other users see the value as of the block's start.
-      bool seen = false;
+      Value* copy = nullptr;
       for (Use& use : make_early_inc_range(phi->uses())) {
         auto* user = cast<Instruction>(use.getUser());
         if (auto* p = dyn_cast<PHINode>(user); p && slots_.count(p)) continue;
         if (gone.count(user)) continue;
-        if (!seen) {
+        if (!copy) {
           b_.SetInsertPoint(phi->getParent(), phi->getParent()->getFirstInsertionPt());
-          copies_[phi] = read_slot(slots_[phi]);
-          seen = true;
+          copy = read_slot(slots_[phi]);
         }
-        use.set(copies_[phi]);
+        use.set(copy);
       }
     }
     for (PHINode* phi : phis_) dead_.push_back(phi);
@@ -394,14 +391,13 @@ class Grouper {
 
   Function& f_;
   DominatorTree tree_;
-  uint32_t top_, bottom_;
+  uint32_t top_;
   IRBuilder<> b_;
   unsigned lanes_;
   unsigned epoch_ = 0;
   DenseMap<Instruction*, unsigned> loads_;
   std::map<std::pair<Value*, bool>, Place> places_;
   DenseMap<Value*, int64_t> slots_;
-  DenseMap<PHINode*, Value*> copies_;
   SmallVector<PHINode*, 64> phis_;
   SmallVector<CallInst*, 64> pending_;
   SmallPtrSet<Value*, 32> pending_set_;

@@ -5,7 +5,6 @@
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/IPO/GlobalDCE.h"
@@ -16,6 +15,7 @@
 #include "llvm/Transforms/Scalar/Sink.h"
 #include "simd/control.h"
 #include "simd/emit.h"
+#include "simd/passes.h"
 #include "simd/program.h"
 #include "simd/tiles.h"
 
@@ -29,16 +29,6 @@ Error refused(const air::Specialized& kernel, const std::string& why) {
 }
 
 void optimize(Function& f, TargetMachine& target, bool last) {
-  PassBuilder builder(&target);
-  LoopAnalysisManager lam;
-  FunctionAnalysisManager fam;
-  CGSCCAnalysisManager cam;
-  ModuleAnalysisManager mam;
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
   FunctionPassManager passes;
   if (!last) {
     passes.addPass(EarlyCSEPass(true));
@@ -51,7 +41,7 @@ void optimize(Function& f, TargetMachine& target, bool last) {
     passes.addPass(SinkingPass());  // general addresses belong on the path that uses them
     passes.addPass(ADCEPass());
   }
-  passes.run(f, fam);
+  run_passes(f, std::move(passes), &target);
 }
 
 }  // namespace
