@@ -12,7 +12,7 @@ python -m pymfa JOB [ARGUMENTS]
   inspect FILE [PATTERN]  functions, arguments and constants of a metallib
   demo [SENTENCE...]      embed sentences with a real transformer
   selftest                check the results of the main operations
-  bench [OP...]           compare with NumPy and PyTorch
+  bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached
 """
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Measured cases -> CSV, a Markdown table, a comparison with an older CSV, and a plot."""
+"""Measured cases -> rows, as CSV and Markdown, and compared with an older CSV."""
+
+from __future__ import annotations
 
 import csv
 import os
@@ -7,24 +9,27 @@ import platform
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pymfa.bench.rounds import Case, Sample, ratio
+from pymfa.bench.operands import geometric_mean
+from pymfa.bench.rounds import OURS, Case, Sample, ratio
 
-BASELINE = "numpy"
+NOISE = 0.05  # a ratio that fell by more than this has regressed
 
 
 @dataclass
 class Row:
     op: str
     case: str
+    kind: str  # which line of a plot, beside the contender
     size: float
     contender: str
     value: float
     unit: str
-    ratio: float  # times as fast as NumPy in the same rounds; 0 where NumPy has no part
+    against: str
+    ratio: float  # times as fast as `against` in the same rounds; 0 where there is nobody
     median_s: float
     best_s: float
     rounds: int
-    error: float  # ours against float64, relative; 0 where none is defined
+    error: float  # ours, relative; 0 where none is defined
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -32,7 +37,6 @@ class Row:
 
 
 def rows(case: Case, samples: dict[str, Sample]) -> list[Row]:
-    baseline = next((name for name in samples if name.startswith(BASELINE)), None)
     made = []
     for name, sample in samples.items():
         seconds = sample.median
@@ -44,15 +48,17 @@ def rows(case: Case, samples: dict[str, Sample]) -> list[Row]:
             Row(
                 op=case.op,
                 case=case.label,
+                kind=case.kind,
                 size=case.size,
                 contender=name,
                 value=value,
                 unit=case.unit,
-                ratio=ratio(samples, name, baseline) if baseline else 0.0,
+                against=case.against,
+                ratio=ratio(samples, name, case.against) if case.against else 0.0,
                 median_s=seconds,
                 best_s=sample.best,
                 rounds=len(sample.seconds),
-                error=case.error() if case.error and name == "pymfa" else 0.0,
+                error=case.error() if case.error and name == OURS else 0.0,
             )
         )
     return made
@@ -79,83 +85,73 @@ def write_csv(path: Path, results: list[Row]) -> None:
 
 
 def read_csv(path: Path) -> dict[tuple[str, str, str], Row]:
+    """Rows by their key. A CSV of an older version lacks columns, which are then empty."""
+    types = {"float": float, "int": int, "str": str}
     read = {}
     with path.open(newline="") as file:
         for line in csv.DictReader(file):
-            row = Row(
-                **{f.name: f.type(line[f.name]) for f in fields(Row) if isinstance(f.type, type)}
-            )
+            text = ((f.name, types[str(f.type)], line.get(f.name)) for f in fields(Row))
+            row = Row(**{name: kind(value) if value else kind() for name, kind, value in text})
             read[row.key] = row
     return read
 
 
 def markdown(results: list[Row]) -> str:
     lines = [
-        f"{machine()}",
-        "",
-        "| operation | case | contender | median | × NumPy | relative error | rounds |",
-        "|---|---|---|---:|---:|---:|---:|",
+        "| operation | case | contender | median | × | as fast as | relative error | rounds |",
+        "|---|---|---|---:|---:|---|---:|---:|",
     ]
     for row in results:
         times = f"{row.ratio:.2f}" if row.ratio else ""
         error = f"{row.error:.1e}" if row.error else ""
         value = f"{row.value:.4g} {row.unit}"
         lines.append(
-            f"| {row.op} | {row.case} | {row.contender} | {value} | {times} | {error} "
-            f"| {row.rounds} |"
+            f"| {row.op} | {row.case} | {row.contender} | {value} | {times} | {row.against} "
+            f"| {error} | {row.rounds} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def comparison(results: list[Row], old: dict[tuple[str, str, str], Row]) -> str:
-    """Ours then and now. The ratio to NumPy is compared where there is one: machines differ."""
-    lines = [
-        "| operation | case | then | now | change |",
-        "|---|---|---:|---:|---:|",
-    ]
+@dataclass(frozen=True)
+class Change:
+    """Ours then and now: ratios where both have one, because machines differ, else times."""
+
+    row: Row
+    then: float
+    now: float
+    unit: str
+    factor: float  # above 1: better
+
+    @property
+    def regressed(self) -> bool:
+        return self.factor < 1 - NOISE
+
+
+def changes(results: list[Row], old: dict[tuple[str, str, str], Row]) -> list[Change]:
+    found = []
     for row in results:
         before = old.get(row.key)
-        if row.contender != "pymfa" or before is None:
+        if row.contender != OURS or before is None:
             continue
-        if row.ratio and before.ratio:
-            then, now, unit = before.ratio, row.ratio, "× NumPy"
-            change = now / then
+        if row.ratio and before.ratio and row.against == before.against:
+            unit = f"× {row.against}"
+            found.append(Change(row, before.ratio, row.ratio, unit, row.ratio / before.ratio))
         else:
-            then, now, unit = before.value, row.value, row.unit
-            change = then / now
+            factor = row.value / before.value if row.unit == "GFLOP/s" else before.value / row.value
+            found.append(Change(row, before.value, row.value, row.unit, factor))
+    return found
+
+
+def comparison(found: list[Change]) -> str:
+    """The worst first; below it, each operation as a whole."""
+    lines = ["| operation | case | then | now | change | |", "|---|---|---:|---:|---:|---|"]
+    for change in sorted(found, key=lambda c: c.factor):
+        verdict = "**regressed**" if change.regressed else ""
         lines.append(
-            f"| {row.op} | {row.case} | {then:.4g} {unit} | {now:.4g} {unit} | ×{change:.2f} |"
+            f"| {change.row.op} | {change.row.case} | {change.then:.4g} {change.unit} "
+            f"| {change.now:.4g} {change.unit} | ×{change.factor:.2f} | {verdict} |"
         )
+    for op in dict.fromkeys(change.row.op for change in found):
+        mean = geometric_mean(change.factor for change in found if change.row.op == op)
+        lines.append(f"| {op} | all of it | | | ×{mean:.2f} | |")
     return "\n".join(lines) + "\n"
-
-
-def plot(path: Path, results: list[Row]) -> None:
-    """One panel per operation that has a speed: GFLOP/s over size, a line per contender."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    ops = list(dict.fromkeys(row.op for row in results if row.unit == "GFLOP/s"))
-    if not ops:
-        return
-    figure, axes = pyplot.subplots(
-        1, len(ops), figsize=(5.2 * len(ops), 4.2), squeeze=False, layout="constrained"
-    )
-    for axis, op in zip(axes[0], ops, strict=True):
-        lines: dict[str, list[tuple[float, float]]] = {}
-        for row in results:
-            if row.op == op:
-                kind = row.case.rpartition(" ")[2] if " " in row.case else ""
-                lines.setdefault(f"{row.contender} {kind}".strip(), []).append(
-                    (row.size, row.value)
-                )
-        for name, points in lines.items():
-            xs, ys = zip(*sorted(points), strict=True)
-            axis.plot(xs, ys, marker="o", label=name, linewidth=2 if "pymfa" in name else 1)
-        axis.set(title=op, xlabel="size", ylabel="GFLOP/s", xscale="log", ylim=(0, None))
-        axis.set_xscale("log", base=2)
-        axis.grid(alpha=0.3)
-        axis.legend()
-    figure.suptitle(machine(), fontsize=9)
-    figure.savefig(path, dpi=120)

@@ -1,12 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""Contenders -> seconds per call, measured in alternating rounds of one process."""
+"""Contenders -> seconds per call, measured in alternating rounds of one process.
+
+Rounds run A, B, A, B, ... with the order turned by one each time. Before each sample the process
+waits until no thread of it burns CPU, because thread pools spin for a while after their last job
+and nobody is to be timed against somebody else's spinning. One untimed call then wakes the
+contender's own pool, and the timed calls repeat until they last SAMPLE seconds, so that what is
+left of waking up weighs as little on one side as on the other.
+"""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
-Call = Callable[[], object]
+Call = Callable[[], Any]
+
+OURS = "pymfa"
+SAMPLE = 0.02  # seconds that a sample lasts at least
+LONG = 0.05  # a call of so many seconds hides its own waking up
+SLICE = 0.004  # how long the process is watched for threads that spin
+PATIENCE = 0.3  # and for how long at most
 
 
 @dataclass
@@ -17,9 +33,13 @@ class Case:
     label: str
     size: float  # the position on a plot's x axis
     contenders: dict[str, Call]
+    against: str = ""  # the contender that ratios are taken to
+    kind: str = ""  # which line of a plot the case belongs to, beside its contender
     work: float = 0.0  # floating-point operations of one call; 0 if time itself is the result
     divisor: int = 1  # how many items one call handles, when the result is time per item
     unit: str = "GFLOP/s"
+    returned: bool = False  # a call returns the seconds it measured itself
+    rounds: int = 0  # so many, where a call is too expensive for a budget in seconds
     error: Callable[[], float] | None = None  # relative error of our result
 
 
@@ -38,8 +58,14 @@ class Sample:
         return min(self.seconds)
 
 
-SETTLE = 0.03  # an idle OpenBLAS pool spins for about 20 ms; nobody is timed against its spinning
-SAMPLE = 0.02  # a sample repeats the call until it lasts this long
+def settle() -> None:
+    """Returns when the process is idle."""
+    end = time.perf_counter() + PATIENCE
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(SLICE)
+        if time.process_time() - before < SLICE / 4:
+            return
 
 
 def timed(call: Call, count: int) -> float:
@@ -49,27 +75,47 @@ def timed(call: Call, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
+def _sample(case: Case, name: str, count: int) -> float:
+    call = case.contenders[name]
+    if case.returned:
+        return float(call())
+    settle()
+    if count > 1:
+        call()
+    return timed(call, count)
+
+
+def _count(case: Case, name: str) -> int:
+    """How many calls make a sample. Warms up: what is compiled or allocated once is so here."""
+    if case.returned:
+        return 1
+    call = case.contenders[name]
+    call()
+    once = timed(call, 1)
+    if once >= LONG:
+        return 1
+    once = min(once, timed(call, 1))
+    return max(2, min(2000, int(SAMPLE / max(once, 1e-9))))
+
+
 def alternate(case: Case, seconds: float, least: int) -> dict[str, Sample]:
-    """Every round times each contender once; the order turns so that nobody always goes first."""
+    """Every round times each contender once; at least so many rounds and so many seconds."""
+    if case.rounds:
+        seconds, least = 0.0, case.rounds
     names = list(case.contenders)
-    counts = {}
-    for name in names:  # warm up, and find how many calls make a sample
-        case.contenders[name]()
-        once = timed(case.contenders[name], 1)
-        counts[name] = max(1, min(1000, int(SAMPLE / max(once, 1e-9))))
+    counts = {name: _count(case, name) for name in names}
     samples = {name: Sample() for name in names}
     end = time.perf_counter() + seconds
     turn = 0
     while turn < least or time.perf_counter() < end:
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            time.sleep(SETTLE)
-            samples[name].seconds.append(timed(case.contenders[name], counts[name]))
+            samples[name].seconds.append(_sample(case, name, counts[name]))
         turn += 1
     return samples
 
 
-def ratio(samples: dict[str, Sample], name: str, baseline: str) -> float:
-    """How many times as fast as the baseline: the median over rounds of the paired ratios."""
-    pairs = zip(samples[baseline].seconds, samples[name].seconds, strict=True)
+def ratio(samples: dict[str, Sample], name: str, against: str) -> float:
+    """How many times as fast as the other: the median over rounds of the paired ratios."""
+    pairs = zip(samples[against].seconds, samples[name].seconds, strict=True)
     return median(theirs / ours for theirs, ours in pairs)

@@ -3,29 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlx import metallib_path
 
 import pymfa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
 Run = Callable[..., None]
-
-
-def metallib_path() -> Path | None:
-    """MFA_MLX_METALLIB, or what ./dev downloaded into its cache."""
-    given = os.environ.get("MFA_MLX_METALLIB")
-    if given:
-        return Path(given)
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pymfa"
-    found = sorted(cache.glob("mlx-metal*.metallib"))
-    return found[-1] if found else None
 
 
 @pytest.fixture(scope="session")

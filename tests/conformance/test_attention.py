@@ -3,32 +3,18 @@
 
 from __future__ import annotations
 
-import re
-import struct
 from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, attention_params, tile_of, type_name
+from mlx import FLOATS, type_name
 from tolerance import Attention, assert_within, random
+
+from pymfa.bench import steel
 
 
 def heads(rng: Any, batch: int, count: int, length: int, width: int, dtype: Any) -> Any:
     return random(rng, (batch, count, length, width), dtype)
-
-
-def steel_kernel(library: Any, dtype: np.dtype[Any], width: int, mask: str) -> str:
-    pattern = re.compile(
-        rf"steel_attention_{dtype.name}_bq\d+_bk\d+_bd{width}(_bv{width})?_wm\d_wn\d_mask{mask}"
-    )
-    found = [name for name in library.functions if pattern.fullmatch(name)]
-    assert found, f"no {pattern.pattern}"
-    return sorted(found)[0]
-
-
-def constants_of(library: Any, kernel: str, given: dict[int, bool]) -> dict[int, bool]:
-    """False for what this version of the kernel has besides."""
-    return {c.index: given.get(c.index, False) for c in library.function(kernel).constants}
 
 
 @pytest.mark.parametrize("mask", ["none", "causal", "bool", "additive"])
@@ -41,26 +27,20 @@ def test_steel(run: Any, library: Any, dtype: np.dtype[Any], mask: str, width: i
     k, v = (heads(rng, 2, 2, columns, width, dtype) for _ in "kv")
     o = np.zeros_like(q)
     scale = width**-0.5
-    kernel = steel_kernel(library, dtype, width, "bool_" if mask == "bool" else dtype.name)
-    tile = tile_of(kernel)
+    kernel = steel.attention_kernel(
+        library, dtype, width, "bool_" if mask == "bool" else dtype.name
+    )
     attend, bias = None, None
-    buffers = {0: q, 1: k, 2: v, 3: o}
-    buffers[4] = attention_params(q, k, v, o, scale, tile["bq"], tile["bk"])
     if mask == "causal":
         attend = np.tri(rows, columns, columns - rows, dtype=bool)
     if mask == "bool":
         attend = rng.random((2, 4, rows, columns)) < 0.7
-        buffers[6] = attend
     if mask == "additive":
         bias = heads(rng, 2, 4, rows, columns, dtype)
-        buffers[6] = bias
-    if 6 in buffers:
-        buffers[5] = struct.pack("<3q", 4 * rows * columns, rows * columns, columns)
-    given = {200: rows % tile["bq"] == 0, 201: columns % tile["bk"] == 0}
-    given |= {300: 6 in buffers, 301: mask == "causal"}
-    groups = (-(-rows // tile["bq"]), 4, 2)
-    run(kernel, buffers, constants=constants_of(library, kernel, given), groups=groups,
-        group=(32, tile["wm"], tile["wn"]))  # fmt: skip
+    launch = steel.attention(library, kernel, q, k, v, o, scale, causal=mask == "causal",
+                             mask=attend if mask == "bool" else bias)  # fmt: skip
+    run(kernel, launch.buffers, constants=launch.constants, groups=launch.groups,
+        group=launch.group)  # fmt: skip
     reference = Attention(q, k, v, scale=scale, attend=attend, bias=bias)
     assert_within(o, reference.expected, reference.tolerance, kernel)
 
@@ -94,7 +74,7 @@ def test_vector(run: Any, library: Any, dtype: np.dtype[Any], mask: str, width: 
         buffers |= {13: np.int32(1), 14: np.int32(columns), 15: np.int32(rows * columns)}
     given = {20: mask in ("bool", "additive"), 22: mask == "causal"}
     given |= {23: mask == "bool", 24: mask == "additive"}
-    run(kernel, buffers, constants=constants_of(library, kernel, given), groups=(4, rows, 1),
+    run(kernel, buffers, constants=steel.declared(library, kernel, given), groups=(4, rows, 1),
         group=(1024,))  # fmt: skip
     reference = Attention(q, k, v, scale=scale, attend=attend, bias=bias)
     assert_within(o, reference.expected, reference.tolerance, kernel)

@@ -7,41 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, addmm_params, gemm_params, tile_of, type_name
+from mlx import FLOATS, type_name
 from tolerance import Gemm, assert_within, random
+
+from pymfa.bench import steel
 
 TILES = ["bm32_bn32_bk16_wm2_wn2", "bm64_bn64_bk16_wm2_wn2"]
 
 
-def multiply(
-    run: Any,
-    kernel: str,
-    a: Any,
-    b: Any,
-    *,
-    trans_a: bool,
-    trans_b: bool,
-    c: Any = None,
-    alpha: float = 1.0,
-    beta: float = 0.0,
-) -> Any:
+def multiply(run: Any, kernel: str, a: Any, b: Any, **options: Any) -> Any:
     """a and b as stored; batched over the first axis where they have three."""
-    tile = tile_of(kernel)
-    m, k = a.shape[-2:][::-1] if trans_a else a.shape[-2:]
-    n = b.shape[-2] if trans_b else b.shape[-1]
-    batch = a.shape[0] if a.ndim == 3 else 1
+    m = a.shape[-1] if options.get("trans_a") else a.shape[-2]
+    n = b.shape[-2] if options.get("trans_b") else b.shape[-1]
     d = np.zeros((*a.shape[:-2], m, n), a.dtype)
-    blocks = (tile["bm"], tile["bn"], tile["bk"])
-    strides = tuple(int(np.prod(x.shape[-2:])) for x in (a, b, d))
-    params = gemm_params(m, n, k, a.shape[-1], b.shape[-1], n, blocks, strides)
-    buffers = {0: a, 1: b, 3: d, 4: params}
-    if c is not None:
-        buffers |= {2: c, 5: addmm_params(n, 1, alpha, beta)}
-    constants = {10: False, 100: c is not None, 110: c is not None}
-    constants |= {200 + i: size % block == 0 for i, (size, block) in
-                  enumerate(zip((m, n, k), blocks, strict=True))}  # fmt: skip
-    groups = (-(-n // tile["bn"]), -(-m // tile["bm"]), batch)
-    run(kernel, buffers, constants=constants, groups=groups, group=(32, tile["wn"], tile["wm"]))
+    launch = steel.gemm(kernel, a, b, d, **options)
+    run(kernel, launch.buffers, constants=launch.constants, groups=launch.groups,
+        group=launch.group)  # fmt: skip
     return d
 
 
@@ -72,7 +53,7 @@ def test_addition(run: Any) -> None:
     rng = np.random.default_rng(2)
     a, b, c = (random(rng, s, np.float32) for s in ((40, 20), (20, 50), (40, 50)))
     kernel = f"steel_gemm_fused_nn_float32_float32_{TILES[0]}"
-    d = multiply(run, kernel, a, b, trans_a=False, trans_b=False, c=c, alpha=0.5, beta=-2.0)
+    d = multiply(run, kernel, a, b, c=c, alpha=0.5, beta=-2.0)
     reference = Gemm(a, b, alpha=0.5, beta=-2.0, c=c)
     assert_within(d, reference.expected, reference.tolerance)
 
@@ -81,6 +62,6 @@ def test_batch(run: Any) -> None:
     rng = np.random.default_rng(4)
     a, b = random(rng, (3, 40, 24), np.float16), random(rng, (3, 24, 36), np.float16)
     kernel = f"steel_gemm_fused_nn_float16_float16_{TILES[0]}"
-    d = multiply(run, kernel, a, b, trans_a=False, trans_b=False)
+    d = multiply(run, kernel, a, b)
     reference = Gemm(a, b)
     assert_within(d, reference.expected, reference.tolerance)

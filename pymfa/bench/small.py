@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""What a command buffer and a dispatch cost beside the work: cases of many small operations.
+
+They call the C ABI with descriptors made once: what is measured is libmfa and not the checks that
+Python makes of its arrays, which cost several times as much.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import pymfa
+from pymfa import native
+from pymfa.bench.operands import float16, float32, random
+from pymfa.bench.rounds import OURS, Case
+
+CASTS, ELEMENTS = 64, 4096
+DISPATCHES = 512
+
+NOTHING = """
+#include <metal_stdlib>
+using namespace metal;
+constant uint increment [[function_constant(0)]];
+kernel void nothing(device uint *data [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  data[i] += increment;
+}
+"""
+
+
+def run(device: pymfa.Device, encode: Callable[[Any], None]) -> None:
+    """One command buffer, waited for."""
+    commands = native.handle("mfa_commands", "mfa_commands_begin", device.handle)
+    encode(commands)
+    native.call("mfa_commands_commit", commands)
+    native.call("mfa_commands_wait", commands, -1.0)
+
+
+def casts() -> Iterator[Case]:
+    device = pymfa.device()
+    source, target = random((ELEMENTS,), float32, 1), device.empty((ELEMENTS,), float16)
+    buffers = [device.buffer(x) for x in (source, target)]
+    desc = native.struct(
+        "mfa_cast_desc", count=ELEMENTS, source_type=native.number("MFA_TYPE_FLOAT"),
+        destination_type=native.number("MFA_TYPE_HALF"),
+    )  # fmt: skip
+    operands = native.struct("mfa_cast_operands")
+    operands.source.buffer, operands.destination.buffer = (b.handle for b in buffers)
+    native.keep(operands, buffers)
+
+    def cast(commands: Any) -> None:
+        native.call("mfa_cast", commands, desc, operands)
+
+    def together(commands: Any) -> None:
+        for _ in range(CASTS):
+            cast(commands)
+
+    def apart() -> None:
+        for _ in range(CASTS):
+            run(device, cast)
+
+    yield Case(
+        op="casts",
+        label=f"{CASTS} casts of {ELEMENTS} elements",
+        size=CASTS,
+        contenders={OURS: lambda: run(device, together), "a command buffer each": apart},
+        against="a command buffer each",
+        divisor=CASTS,
+        unit="µs each",
+        error=lambda: float((target != source.astype(np.float16)).any()),
+    )
+
+
+def _nothing(device: pymfa.Device) -> Any:
+    """A dispatch of one threadgroup."""
+    pipeline = device.library(source=NOTHING).pipeline("nothing", constants={0: np.uint32(1)})
+    buffer = device.buffer(4 * device.simd_width)
+    bindings = native.array("mfa_binding", 1)
+    bindings[0].buffer = buffer.handle
+    dispatch = native.struct(
+        "mfa_dispatch_desc", pipeline=pipeline.handle, bindings=bindings, binding_count=1
+    )
+    dispatch.grid[0], dispatch.threads_per_threadgroup[0] = 1, device.simd_width
+    return native.keep(dispatch, pipeline, buffer, bindings)
+
+
+def dispatches() -> Iterator[Case]:
+    """Seconds to encode many dispatches into one command buffer, each of which returns them."""
+    device = pymfa.device()
+    dispatch = _nothing(device)
+
+    def encoded() -> float:
+        taken = 0.0
+
+        def encode(commands: Any) -> None:
+            nonlocal taken
+            start = time.perf_counter()
+            for _ in range(DISPATCHES):
+                native.call("mfa_dispatch", commands, dispatch)
+            taken = time.perf_counter() - start
+
+        run(device, encode)
+        return taken
+
+    yield Case(
+        op="dispatch",
+        label=f"{DISPATCHES} encoded",
+        size=DISPATCHES,
+        contenders={OURS: encoded},
+        divisor=DISPATCHES,
+        unit="µs each",
+        returned=True,
+    )
+
+
+def batch(many: int) -> Case:
+    """Time per dispatch, encoded and run, `many` of them to a command buffer."""
+    device = pymfa.device()
+    dispatch = _nothing(device)
+
+    def encode(commands: Any) -> None:
+        for _ in range(many):
+            native.call("mfa_dispatch", commands, dispatch)
+
+    return Case(
+        op="dispatch",
+        label=f"{many} encoded and run",
+        size=many,
+        contenders={OURS: lambda: run(device, encode)},
+        divisor=many,
+        unit="µs each",
+    )
