@@ -4,6 +4,7 @@
 
 #include <metal_stdlib>
 
+#include "attention_score.h"
 #include "shared.h"
 #include "tile.h"
 
@@ -19,10 +20,6 @@ constant bool given_Q_trans [[function_constant(MFA_CONSTANT_Q_TRANS)]];
 constant bool given_K_trans [[function_constant(MFA_CONSTANT_K_TRANS)]];
 constant bool given_V_trans [[function_constant(MFA_CONSTANT_V_TRANS)]];
 constant bool given_O_trans [[function_constant(MFA_CONSTANT_O_TRANS)]];
-constant float fixed_scale [[function_constant(MFA_CONSTANT_ALPHA)]];
-constant uint given_data_type [[function_constant(MFA_CONSTANT_DATA_TYPE)]];
-constant bool given_batched [[function_constant(MFA_CONSTANT_BATCHED)]];
-constant bool given_masked [[function_constant(MFA_CONSTANT_MASKED)]];
 constant bool given_block_sparse [[function_constant(MFA_CONSTANT_BLOCK_SPARSE)]];
 constant bool given_triangular [[function_constant(MFA_CONSTANT_TRIANGULAR)]];
 constant bool given_forward [[function_constant(MFA_CONSTANT_FORWARD)]];
@@ -37,15 +34,11 @@ constant ushort given_C_bank [[function_constant(MFA_CONSTANT_C_BANK_OFFSET)]];
 constant ushort given_D_bank [[function_constant(MFA_CONSTANT_D_BANK_OFFSET)]];
 constant bool given_parameters [[function_constant(MFA_CONSTANT_PARAMETERS)]];
 constant bool given_staged [[function_constant(MFA_CONSTANT_STAGED)]];
-constant uint given_causal [[function_constant(MFA_CONSTANT_CAUSAL)]];
-constant uint given_mask_kind [[function_constant(MFA_CONSTANT_MASK_KIND)]];
-constant uint given_mask_type [[function_constant(MFA_CONSTANT_MASK_TYPE)]];
 constant bool given_write_lse [[function_constant(MFA_CONSTANT_WRITE_LSE)]];
+constant uint given_o_type [[function_constant(MFA_CONSTANT_O_TYPE)]];
+constant bool given_packed [[function_constant(MFA_CONSTANT_PACKED)]];
 constant ushort given_D_simd [[function_constant(MFA_CONSTANT_D_SIMD)]];
 constant ushort given_D_V_simd [[function_constant(MFA_CONSTANT_D_V_SIMD)]];
-
-#define MFA_OR(constant_name, value) \
-  (is_function_constant_defined(constant_name) ? constant_name : (value))
 
 // Which index of a stored operand is contiguous: true for D, false for the sequence.
 constant bool Q_rows = !MFA_OR(given_Q_trans, false);
@@ -53,21 +46,16 @@ constant bool K_rows = MFA_OR(given_K_trans, true);
 constant bool V_rows = !MFA_OR(given_V_trans, false);
 constant bool O_rows = !MFA_OR(given_O_trans, false);
 
-constant uint data_type = MFA_OR(given_data_type, MFA_TYPE_FLOAT);
-constant bool batched = MFA_OR(given_batched, false);
 constant bool grouped_query = MFA_OR(given_grouped_query, false);
 constant bool generate = MFA_OR(given_generate, false);
 constant bool forward_pass = MFA_OR(given_forward, true) && !generate;
-constant uint mask_kind =
-    MFA_OR(given_mask_kind, MFA_OR(given_masked, false) ? MFA_MASK_ADDITIVE_SCALED : MFA_MASK_NONE);
-constant uint mask_type = MFA_OR(given_mask_type, data_type);
-constant bool has_mask = mask_kind != MFA_MASK_NONE;
-constant bool block_sparse = has_mask && !generate && MFA_OR(given_block_sparse, false);
+constant bool block_sparse = has_addend && !generate && MFA_OR(given_block_sparse, false);
 constant bool has_block_mask = block_sparse || generate;
-constant uint causal = MFA_OR(given_causal, MFA_CAUSAL_NONE);
+constant uint o_type = MFA_OR(given_o_type, data_type);
+constant bool packed_batches = MFA_OR(given_packed, false);
+constant bool has_sinks = sinks_used && forward_pass;
 constant bool write_lse = MFA_OR(given_write_lse, false) && forward_pass;
 constant bool staged = MFA_OR(given_staged, false);
-constant bool has_offsets = batched && has_mask;
 constant bool complete =
     is_function_constant_defined(fixed_R) && is_function_constant_defined(fixed_C) &&
     is_function_constant_defined(fixed_H) && is_function_constant_defined(fixed_D) &&
@@ -93,10 +81,6 @@ constant bool supported =
     !MFA_OR(given_backward, false) && D_simd > 0 && D_V_simd > 0 &&
     (R_simd | C_simd | D_simd | D_V_simd) % 8 == 0 && R_simd <= MFA_MAX_ATTENTION_SIMD;
 
-constexpr constant float nothing = -1e38f;  // a score that takes no part; log2 units
-constexpr constant float log2_e = 1.44269504f;
-constexpr constant float ln_2 = 0.693147181f;
-
 /// One stored operand at its (batch, head).
 template <typename P>
 struct attention_operand {
@@ -121,56 +105,47 @@ inline void load_operand(attention_operand<const device T*> operand, bool rows, 
 template <typename T>
 struct attention_block {
   attention_operand<const device T*> Q, K, V;
-  attention_operand<device T*> O;
+  attention_operand<device uchar*> O;  // elements of o_type
+  attention_scores scores;
   device float* lse;
-  attention_operand<const device uchar*> mask;  // leading counts elements
-  device uchar* block_mask;                     // of this row of blocks
+  float sink;                // log2 units; `nothing`: none
+  device uchar* block_mask;  // of this row of blocks
   uint R, C, D, D_V;
-  uint r;             // the first row
-  uint columns;       // columns any of its rows attends to
-  int causal_offset;  // column <= row + causal_offset
-  float scale;        // times log2(e)
+  uint r;         // the first row
+  uint2 columns;  // [x, y): those that any of its rows attends to
 };
 
-/// Element `index` of an additive mask.
-inline float mask_value(const device uchar* mask, ulong index) {
-  if (mask_type == MFA_TYPE_HALF) return float(reinterpret_cast<const device half*>(mask)[index]);
-  if (mask_type == MFA_TYPE_BFLOAT) {
-    return float(reinterpret_cast<const device bfloat*>(mask)[index]);
+/// Rounds to the type of O.
+inline void store_output(device uchar* O, ulong index, float value) {
+  if (o_type == MFA_TYPE_HALF) {
+    reinterpret_cast<device half*>(O)[index] = half(value);
+  } else if (o_type == MFA_TYPE_BFLOAT) {
+    reinterpret_cast<device bfloat*>(O)[index] = bfloat(value);
+  } else {
+    reinterpret_cast<device float*>(O)[index] = value;
   }
-  return reinterpret_cast<const device float*>(mask)[index];
-}
-
-/// True if an additive mask's value takes its element out. MFA 1.0 marks them by the type's
-/// lowest number, which its scaling may halve.
-inline bool mask_excludes(float value) {
-  if (mask_kind == MFA_MASK_ADDITIVE_SCALED && mask_type == MFA_TYPE_HALF) return value < -32752.0f;
-  return value < nothing;
-}
-
-/// What element `index` of the mask adds to a scaled score in log2 units; `nothing` excludes it.
-inline float mask_addend(const device uchar* mask, ulong index, float scale) {
-  if (mask_kind == MFA_MASK_BOOLEAN) return mask[index] != 0 ? 0.0f : nothing;
-  const float value = mask_value(mask, index);
-  const float factor = mask_kind == MFA_MASK_ADDITIVE ? log2_e : scale;
-  return mask_excludes(value) ? nothing : value * factor;
-}
-
-/// A raw score -> its logit in log2 units.
-inline float masked_score(float score, float scale, float addend) {
-  return addend <= nothing ? nothing : fma(score, scale, addend);
-}
-
-inline ulong mask_element_size() {
-  if (mask_kind == MFA_MASK_BOOLEAN) return 1;
-  return mask_type == MFA_TYPE_FLOAT ? 4 : 2;
 }
 
 /// What is subtracted from the scores of a row before exp2: its maximum, if it has seen anything.
 inline float row_base(float maximum) { return maximum <= nothing ? 0.0f : maximum; }
 
+/// A row's maximum m and sum l before any column: what its sink contributes.
+template <typename T>
+inline float first_maximum(const thread attention_block<T>& block) {
+  return has_sinks ? block.sink : nothing;
+}
+
+template <typename T>
+inline float first_sum(const thread attention_block<T>& block) {
+  return has_sinks && block.sink > nothing ? 1.0f : 0.0f;
+}
+
 /// Output factor and log-sum-exp of a row with maximum m (log2 units) and sum l.
-inline float reciprocal(float l) { return l == 0.0f ? 0.0f : 1.0f / l; }
+template <typename T>
+inline float output_factor(const thread attention_block<T>& block, float l) {
+  const float factor = l == 0.0f ? 0.0f : 1.0f / l;
+  return dropout ? factor * block.scores.dropout_scale : factor;
+}
 
 inline float log_sum_exp(float m, float l) {
   return l == 0.0f ? as_type<float>(0xff800000u) : (m + precise::log2(l)) * ln_2;

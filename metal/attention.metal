@@ -26,12 +26,12 @@ inline void summarize(const thread attention_buffers& buffers, threadgroup uchar
                       uint3 group, mfa_place place) {
   uint heads = has_parameters ? buffers.parameters->mask_heads : 1;
   heads = max(heads, 1u);
-  attention_block<float> block;
-  set_sizes(block, buffers, group.x * R_group);
-  set_mask(block, buffers, group.z / heads, group.z % heads);
+  attention_block<float> block = {};
+  const uint batch = group.z / heads;
+  set_scores(block, buffers, place_batch(buffers, batch), group.x * R_group, batch,
+             group.z % heads);
   if (block.r >= block.R || group.y * C_simd >= block.C) return;
-  summarize_block(block.mask, block.block_mask, block.R, block.C, block.r, group.y,
-                  reinterpret_cast<threadgroup uint*>(memory), place);
+  summarize_block(block, group.y, reinterpret_cast<threadgroup uint*>(memory), place);
 }
 
 kernel void attention(
@@ -44,6 +44,13 @@ kernel void attention(
     constant uint4* heads [[buffer(MFA_SLOT_HEADS), function_constant(grouped_query)]],
     const device uchar* mask [[buffer(MFA_SLOT_MASK), function_constant(has_mask)]],
     device uchar* block_mask [[buffer(MFA_SLOT_BLOCK_MASK), function_constant(has_block_mask)]],
+    const device float* slopes [[buffer(MFA_SLOT_SLOPES), function_constant(alibi)]],
+    const device float* sinks [[buffer(MFA_SLOT_SINKS), function_constant(has_sinks)]],
+    const device uchar* bias [[buffer(MFA_SLOT_SCORE_BIAS), function_constant(has_bias)]],
+    const device uint* row_starts
+    [[buffer(MFA_SLOT_ROW_STARTS), function_constant(packed_batches)]],
+    const device uint* column_starts
+    [[buffer(MFA_SLOT_COLUMN_STARTS), function_constant(packed_batches)]],
     constant mfa_attention_parameters& parameters
     [[buffer(MFA_SLOT_PARAMETERS), function_constant(has_parameters)]],
     threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
@@ -62,14 +69,24 @@ kernel void attention(
     buffers.O = O;
   }
   if (write_lse) buffers.lse = lse;
-  if (has_offsets) buffers.offsets = offsets;
   if (grouped_query) buffers.heads = heads;
-  if (has_mask) buffers.mask = mask;
+  if (has_sinks) buffers.sinks = sinks;
   if (has_block_mask) buffers.block_mask = block_mask;
-  if (has_parameters) buffers.parameters = &parameters;
+  if (packed_batches) {
+    buffers.row_starts = row_starts;
+    buffers.column_starts = column_starts;
+  }
+  if (has_mask) buffers.scores.mask = mask;
+  if (has_bias) buffers.scores.bias = bias;
+  if (alibi) buffers.scores.slopes = slopes;
+  if (has_offsets) buffers.scores.offsets = offsets;
+  if (has_parameters) {
+    buffers.parameters = &parameters;
+    buffers.scores.parameters = &parameters.scores;
+  }
 
   if (generate) {
-    if (has_mask) summarize(buffers, memory, group, place);
+    if (has_addend) summarize(buffers, memory, group, place);
   } else if (!forward_pass) {
     return;
   } else if (data_type == MFA_TYPE_FLOAT) {

@@ -8,77 +8,82 @@
 struct attention_buffers {
   device uchar *Q, *K, *V, *O;
   device float* lse;
-  constant ulong4* offsets;
   constant uint4* heads;
-  const device uchar* mask;
+  const device float* sinks;
+  const device uint *row_starts, *column_starts;
   device uchar* block_mask;
+  score_buffers scores;
   constant mfa_attention_parameters* parameters;
 };
 
-/// The first element of (batch, head) in MFA 1.0's packed layouts: [B, sequence, H, D] where rows
-/// are contiguous, else [B, H, D, sequence].
-template <typename T>
-inline attention_operand<device T*> packed(device uchar* data, bool rows, uint sequence, uint heads,
-                                           uint size, uint batch, uint head) {
+/// Where (batch, head) begins in MFA 1.0's packed layouts: [B, sequence, H, D] where rows are
+/// contiguous, else [B, H, D, sequence].
+struct packed_place {
+  ulong start, leading;
+};
+
+inline packed_place place_packed(bool rows, uint sequence, uint heads, uint size, uint batch,
+                                 uint head) {
   const ulong width = ulong(heads) * size;
   const ulong start = batch * width * sequence + ulong(head) * size * (rows ? 1 : sequence);
-  return {reinterpret_cast<device T*>(data) + start, rows ? width : sequence};
+  return {start, rows ? width : sequence};
 }
 
 template <typename T>
-inline attention_operand<device T*> strided(device uchar* data, constant mfa_strides& strides,
-                                            uint batch, uint head) {
-  return {reinterpret_cast<device T*>(data) + batch * strides.batch + head * strides.head,
-          strides.leading};
+inline attention_operand<const device T*> packed(device uchar* data, bool rows, uint sequence,
+                                                 uint heads, uint size, uint batch, uint head) {
+  const packed_place place = place_packed(rows, sequence, heads, size, batch, head);
+  return {reinterpret_cast<const device T*>(data) + place.start, place.leading};
 }
 
 template <typename T>
-inline attention_operand<const device T*> readable(attention_operand<device T*> operand) {
-  return {operand.data, operand.leading};
+inline attention_operand<const device T*> strided(device uchar* data, constant mfa_strides& strides,
+                                                  bool rows, uint first, uint batch, uint head) {
+  const ulong start =
+      batch * strides.batch + head * strides.head + first * (rows ? strides.leading : 1);
+  return {reinterpret_cast<const device T*>(data) + start, strides.leading};
 }
 
-/// Sizes, scale, causal bounds.
+/// Where a batch begins and how long it is, if batches are packed one after the other.
+struct batch_place {
+  uint first_row, first_column;  // 0 unless packed
+  uint R, C;
+};
+
+inline batch_place place_batch(const thread attention_buffers& buffers, uint batch) {
+  batch_place place = {};
+  if (packed_batches) {
+    place.first_row = buffers.row_starts[batch];
+    place.first_column = buffers.column_starts[batch];
+    place.R = buffers.row_starts[batch + 1] - place.first_row;
+    place.C = buffers.column_starts[batch + 1] - place.first_column;
+  } else {
+    place.R = is_function_constant_defined(fixed_R) ? fixed_R : buffers.parameters->R;
+    place.C = is_function_constant_defined(fixed_C) ? fixed_C : buffers.parameters->C;
+  }
+  return place;
+}
+
+/// Sizes, scores, and what the summaries of the mask's blocks are for query head `head`.
 template <typename T>
-inline void set_sizes(thread attention_block<T>& block, const thread attention_buffers& buffers,
-                      uint row) {
+inline void set_scores(thread attention_block<T>& block, const thread attention_buffers& buffers,
+                       batch_place place, uint row, uint batch, uint head) {
   constant mfa_attention_parameters* parameters = buffers.parameters;
-  block.R = is_function_constant_defined(fixed_R) ? fixed_R : parameters->R;
-  block.C = is_function_constant_defined(fixed_C) ? fixed_C : parameters->C;
+  block.R = place.R;
+  block.C = place.C;
   block.D = is_function_constant_defined(fixed_D) ? fixed_D : parameters->D;
   block.D_V = known_D_V != 0 ? known_D_V : parameters->D_V;
-  const float scale = is_function_constant_defined(fixed_scale) ? fixed_scale : parameters->scale;
-  block.scale = scale * log2_e;
   block.r = row;
-  block.causal_offset = causal == MFA_CAUSAL_LOWER_RIGHT ? int(block.C) - int(block.R) : 0;
-  block.columns = block.C;
-  if (causal != MFA_CAUSAL_NONE) {
-    const int last = int(min(block.R, row + R_group)) + block.causal_offset;
-    block.columns = uint(clamp(last, 0, int(block.C)));
-  }
-}
-
-/// The mask and the summaries of its blocks, as seen by query head `head`.
-template <typename T>
-inline void set_mask(thread attention_block<T>& block, const thread attention_buffers& buffers,
-                     uint batch, uint head) {
-  if (!has_mask) return;
-  ulong mask_bytes = 0, block_bytes = 0, block_leading = (block.C + C_simd - 1) / C_simd;
-  block.mask.leading = block.C;
-  if (has_parameters) {
-    constant mfa_strides& mask = buffers.parameters->mask;
-    constant mfa_strides& blocks = buffers.parameters->block_mask;
-    mask_bytes = (batch * mask.batch + head * mask.head) * mask_element_size();
-    block_bytes = batch * blocks.batch + head * blocks.head;
-    block.mask.leading = mask.leading;
-    block_leading = blocks.leading;
-  }
-  if (has_offsets) {
-    mask_bytes += buffers.offsets[batch].x;
-    block_bytes += buffers.offsets[batch].y;
-  }
-  block.mask.data = buffers.mask + mask_bytes;
+  block.scores = make_scores(buffers.scores, block.R, block.C, batch, head);
+  block.columns = score_columns(block.scores, row, min(block.R, row + R_group));
   if (has_block_mask) {
-    block.block_mask = buffers.block_mask + block_bytes + block.r / R_group * block_leading;
+    ulong start = 0, leading = (block.C + C_simd - 1) / C_simd;
+    if (has_parameters) {
+      start = batch * parameters->block_mask.batch + head * parameters->block_mask.head;
+      leading = parameters->block_mask.leading;
+    }
+    if (has_offsets) start += buffers.scores.offsets[batch].y;
+    block.block_mask = buffers.block_mask + start + block.r / R_group * leading;
   }
 }
 
@@ -86,8 +91,9 @@ inline void set_mask(thread attention_block<T>& block, const thread attention_bu
 template <typename T>
 inline attention_block<T> make_block(const thread attention_buffers& buffers, uint row, uint head,
                                      uint batch) {
-  attention_block<T> block;
-  set_sizes(block, buffers, row);
+  attention_block<T> block = {};
+  const batch_place place = place_batch(buffers, batch);
+  set_scores(block, buffers, place, row, batch, head);
 
   uint ratio = MFA_OR(fixed_H_ratio, has_parameters ? buffers.parameters->H_ratio : 1);
   ratio = max(ratio, 1u);
@@ -96,20 +102,25 @@ inline attention_block<T> make_block(const thread attention_buffers& buffers, ui
 
   if (has_parameters) {
     constant mfa_attention_parameters& p = *buffers.parameters;
-    block.Q = readable(strided<T>(buffers.Q, p.Q, batch, heads.x));
-    block.K = readable(strided<T>(buffers.K, p.K, batch, heads.y));
-    block.V = readable(strided<T>(buffers.V, p.V, batch, heads.z));
-    block.O = strided<T>(buffers.O, p.O, batch, heads.w);
-    if (write_lse) block.lse = buffers.lse + batch * p.lse_batch + heads.w * p.lse_head;
+    block.Q = strided<T>(buffers.Q, p.Q, Q_rows, place.first_row, batch, heads.x);
+    block.K = strided<T>(buffers.K, p.K, K_rows, place.first_column, batch, heads.y);
+    block.V = strided<T>(buffers.V, p.V, V_rows, place.first_column, batch, heads.z);
+    const ulong row_stride = O_rows ? p.O.leading : 1;
+    const ulong o = batch * p.O.batch + heads.w * p.O.head + place.first_row * row_stride;
+    block.O = {buffers.O + o * score_element_size(o_type), p.O.leading};
+    if (write_lse) {
+      block.lse = buffers.lse + batch * p.lse_batch + heads.w * p.lse_head + place.first_row;
+    }
   } else {
     const uint H = fixed_H, kv_heads = fixed_H / ratio;
     const uint b = batched ? batch : 0;
-    block.Q = readable(packed<T>(buffers.Q, Q_rows, block.R, H, block.D, b, heads.x));
-    block.K = readable(packed<T>(buffers.K, K_rows, block.C, kv_heads, block.D, b, heads.y));
-    block.V = readable(packed<T>(buffers.V, V_rows, block.C, kv_heads, block.D_V, b, heads.z));
-    block.O = packed<T>(buffers.O, O_rows, block.R, H, block.D_V, b, heads.w);
+    block.Q = packed<T>(buffers.Q, Q_rows, block.R, H, block.D, b, heads.x);
+    block.K = packed<T>(buffers.K, K_rows, block.C, kv_heads, block.D, b, heads.y);
+    block.V = packed<T>(buffers.V, V_rows, block.C, kv_heads, block.D_V, b, heads.z);
+    const packed_place o = place_packed(O_rows, block.R, H, block.D_V, b, heads.w);
+    block.O = {buffers.O + o.start * score_element_size(o_type), o.leading};
     if (write_lse) block.lse = buffers.lse + (ulong(b) * H + heads.w) * block.R;
   }
-  set_mask(block, buffers, batch, head);
+  if (has_sinks) block.sink = max(buffers.sinks[head] * log2_e, nothing);
   return block;
 }

@@ -91,18 +91,10 @@ inline void direct_values(thread direct_state<T>& state, const threadgroup T* ti
   }
 }
 
-/// A raw score -> its logit; the guards that a block does not need are uniformly false.
+/// Weight of an element after dropout; `words` are those of its quad of columns.
 template <typename T>
-inline float direct_logit(const thread attention_block<T>& block, float score, uint row,
-                          uint column, bool masked, bool edge) {
-  if (!masked && !edge) return score * block.scale;
-  float logit = score * block.scale;
-  if (masked && column < block.C) {
-    const ulong index = min(row, block.R - 1) * block.mask.leading + column;
-    logit = masked_score(score, block.scale, mask_addend(block.mask.data, index, block.scale));
-  }
-  const int last = causal != MFA_CAUSAL_NONE ? int(row) + block.causal_offset : int(block.C) - 1;
-  return column < block.C && int(column) <= last ? logit : nothing;
+inline float direct_dropped(const thread attention_block<T>& block, float p, uint word) {
+  return dropout_keeps(block.scores, word) ? p : 0.0f;
 }
 
 /// Scores -> weights; m, l and O follow. A row lies in the four lanes that differ in bits 0 and 3.
@@ -110,18 +102,17 @@ template <typename T>
 inline void direct_softmax(const thread attention_block<T>& block, thread direct_state<T>& state,
                            uint first_row, uint first, bool masked, ushort2 lane) {
   const bool edge =
-      first + C_simd > block.C ||
-      (causal != MFA_CAUSAL_NONE && int(first + C_simd) - 1 > int(first_row) + block.causal_offset);
+      score_bounded(block.scores, first_row, first_row + R_simd, first, first + C_simd);
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
-    const uint row = first_row + r * 8 + lane.x;
+    const uint row = min(first_row + r * 8 + lane.x, block.R - 1);
     float m = state.m[r];
 #pragma clang loop unroll(full)
     for (ushort c = 0; c < C_tiles; ++c) {
       thread auto& s = state.S[r * C_tiles + c].thread_elements();
       const uint column = first + c * 8 + lane.y;
-      s[0] = direct_logit(block, s[0], row, column, masked, edge);
-      s[1] = direct_logit(block, s[1], row, column + 1, masked, edge);
+      s[0] = score_logit(block.scores, s[0], row, column, masked, edge);
+      s[1] = score_logit(block.scores, s[1], row, column + 1, masked, edge);
       m = max(m, max(s[0], s[1]));
     }
     m = max(m, simd_shuffle_xor(m, 1));
@@ -135,6 +126,12 @@ inline void direct_softmax(const thread attention_block<T>& block, thread direct
       s[0] = fast::exp2(s[0] - base);
       s[1] = fast::exp2(s[1] - base);
       sum += s[0] + s[1];
+      if (dropout) {
+        const uint column = first + c * 8 + lane.y;
+        const uint4 words = dropout_words(block.scores, row, column / 4);
+        s[0] = direct_dropped(block, s[0], lane.y % 4 == 0 ? words.x : words.z);
+        s[1] = direct_dropped(block, s[1], lane.y % 4 == 0 ? words.y : words.w);
+      }
     }
     sum += simd_shuffle_xor(sum, 1);
     sum += simd_shuffle_xor(sum, 8);
@@ -159,14 +156,16 @@ inline void direct_store(const thread attention_block<T>& block, thread direct_s
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
     const uint row = first_row + r * 8 + lane.x;
-    const float factor = reciprocal(state.l[r]);
+    const float factor = output_factor(block, state.l[r]);
 #pragma clang loop unroll(full)
     for (ushort d = 0; d < D_V_tiles; ++d) {
       thread auto& o = state.O[r * D_V_tiles + d].thread_elements();
       const uint column = d * 8 + lane.y;
-      device T* to = block.O.data + row * row_stride + column * column_stride;
-      if (row < block.R && column < block.D_V) to[0] = T(o[0] * factor);
-      if (row < block.R && column + 1 < block.D_V) to[column_stride] = T(o[1] * factor);
+      const ulong to = row * row_stride + column * column_stride;
+      if (row < block.R && column < block.D_V) store_output(block.O.data, to, o[0] * factor);
+      if (row < block.R && column + 1 < block.D_V) {
+        store_output(block.O.data, to + column_stride, o[1] * factor);
+      }
     }
     if (write_lse && lane.y == 0 && row < block.R) {
       block.lse[row] = log_sum_exp(state.m[r], state.l[r]);
@@ -199,14 +198,14 @@ inline void attention_direct(const thread attention_block<T>& block, threadgroup
   }
 #pragma clang loop unroll(full)
   for (ushort r = 0; r < R_tiles; ++r) {
-    state.m[r] = nothing;
-    state.l[r] = 0.0f;
+    state.m[r] = first_maximum(block);
+    state.l[r] = first_sum(block);
   }
 
-  for (uint c = 0; c < block.columns; c += C_simd) {
+  for (uint c = block.columns.x / C_simd * C_simd; c < block.columns.y; c += C_simd) {
     const uchar summary = block_sparse ? block.block_mask[c / C_simd] : MFA_BLOCK_MASKED;
     if (summary == MFA_BLOCK_SKIP) continue;
-    const bool masked = has_mask && summary == MFA_BLOCK_MASKED;
+    const bool masked = has_addend && summary == MFA_BLOCK_MASKED;
 
     load_operand(block.K, K_rows, c, block.C, block.D, K_tile, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -65,10 +65,10 @@ inline void staged_output(const thread attention_block<T>& block, threadgroup fl
   const uint left = min(uint(R_group), block.R - block.r);
   if (!O_rows) {
     for (uint d = place.simdgroup; d < block.D_V; d += place.simdgroups) {
-      device T* to = block.O.data + d * block.O.leading + block.r;
+      const ulong to = d * block.O.leading + block.r;
       for (ushort r = 0; r < left; r += MFA_SIMDGROUP_SIZE) {
         const ulong row = r + place.lane;
-        if (row < left) to[row] = T(O[d * R_group + row]);
+        if (row < left) store_output(block.O.data, to + row, O[d * R_group + row]);
       }
     }
     return;
@@ -78,11 +78,11 @@ inline void staged_output(const thread attention_block<T>& block, threadgroup fl
     transpose_tile(O + first, R_group, KV, D_V_simd, D_V_simd, rows, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     for (uint r = place.simdgroup; r < min(uint(rows), left - first); r += place.simdgroups) {
-      device T* to = block.O.data + (block.r + first + r) * block.O.leading;
+      const ulong to = (block.r + first + r) * block.O.leading;
       const threadgroup float* from = KV + r * D_V_simd;
       for (ushort d = 0; d < block.D_V; d += MFA_SIMDGROUP_SIZE) {
         const ulong column = d + place.lane;
-        if (column < block.D_V) to[column] = T(from[column]);
+        if (column < block.D_V) store_output(block.O.data, to + column, from[column]);
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -148,7 +148,7 @@ inline void staged_values(staged_memory memory) {
   }
 }
 
-/// S^T = scale * S^T + mask^T. Rows of the mask pass through the area of K and V.
+/// S^T = scaled S^T + (mask + bias)^T. Rows of the addends pass through the area of K and V.
 template <typename T>
 inline void staged_mask(const thread attention_block<T>& block, threadgroup float* S,
                         threadgroup float* KV, uint first, mfa_place place) {
@@ -156,11 +156,11 @@ inline void staged_mask(const thread attention_block<T>& block, threadgroup floa
   for (ushort part = 0; part < R_group; part += staged_width) {
     const ushort rows = min(staged_width, ushort(R_group - part));
     for (ushort r = place.simdgroup; r < rows; r += place.simdgroups) {
-      const ulong start = min(block.r + part + r, block.R - 1) * block.mask.leading + first;
+      const uint row = min(block.r + part + r, block.R - 1);
       for (ushort c = 0; c < C_simd; c += MFA_SIMDGROUP_SIZE) {
         const ulong column = c + place.lane;
         float addend = nothing;
-        if (column < columns) addend = mask_addend(block.mask.data, start + column, block.scale);
+        if (column < columns) addend = score_addend(block.scores, row, first + column);
         if (column < C_simd) KV[r * C_simd + column] = addend;
       }
     }
@@ -171,8 +171,9 @@ inline void staged_mask(const thread attention_block<T>& block, threadgroup floa
         simdgroup_load(addends, KV + r * C_simd + c, C_simd, ulong2(0), true);
         simdgroup_load(scores, S + uint(c) * R_group + part + r, R_group);
         thread auto& s = scores.thread_elements();
-        s[0] = masked_score(s[0], block.scale, addends.thread_elements()[0]);
-        s[1] = masked_score(s[1], block.scale, addends.thread_elements()[1]);
+        const thread auto& a = addends.thread_elements();
+        s[0] = a[0] <= nothing ? nothing : score_scaled(block.scores, s[0]) + a[0];
+        s[1] = a[1] <= nothing ? nothing : score_scaled(block.scores, s[1]) + a[1];
         simdgroup_store(scores, S + uint(c) * R_group + part + r, R_group);
       }
     }
@@ -182,36 +183,45 @@ inline void staged_mask(const thread attention_block<T>& block, threadgroup floa
 
 /// What is left to do to the scores of a block. Uniform.
 struct staged_guards {
-  bool scaled;     // the mask has been applied already, and with it the scale
-  bool broadcast;  // a mask that is the same for all rows
-  bool edge;       // the block reaches over the diagonal or the last column
+  bool scaled;     // mask and bias have been applied already, and with them the scale
+  bool broadcast;  // mask and bias are the same for all rows
+  bool edge;       // the block reaches over the diagonal, the window or the last column
 };
+
+/// A logit and what the distance of key and query adds to it.
+inline float positioned(const thread attention_scores& scores, float logit, uint row, uint column) {
+  return logit <= nothing ? nothing : logit + score_position(scores, row, column);
+}
 
 /// Scores of one row -> logits in log2 units, in place; returns their maximum. `first` is the
 /// block's first column, `row` the query.
 template <typename T>
 inline float staged_logits(const thread attention_block<T>& block, threadgroup float* S, uint first,
                            uint row, staged_guards guards) {
-  const float scale = guards.scaled ? 1.0f : block.scale;
+  const thread attention_scores& scores = block.scores;
   float maximum = nothing;
   if (!guards.broadcast && !guards.edge) {
 #pragma clang loop unroll_count(4)
     for (ushort c = 0; c < C_simd; ++c) {
-      const float logit = S[c * R_group] * scale;
+      float logit = S[c * R_group];
+      if (!guards.scaled) logit = score_scaled(scores, logit);
+      if (alibi) logit = positioned(scores, logit, row, first + c);
       S[c * R_group] = logit;
       maximum = max(maximum, logit);
     }
     return maximum;
   }
-  const int last = causal != MFA_CAUSAL_NONE ? int(row) + block.causal_offset : int(block.C) - 1;
   for (ushort c = 0; c < C_simd; ++c) {
     float logit = nothing;
     if (first + c < block.C) {
-      const float score = S[c * R_group];
-      logit = guards.broadcast
-                  ? masked_score(score, scale, mask_addend(block.mask.data, first + c, block.scale))
-                  : score * scale;
-      logit = int(first + c) <= last ? logit : nothing;
+      logit = S[c * R_group];
+      if (!guards.scaled) logit = score_scaled(scores, logit);
+      if (alibi) logit = positioned(scores, logit, row, first + c);
+      if (guards.broadcast) {
+        const float addend = score_addend(scores, 0, first + c);
+        logit = addend <= nothing ? nothing : logit + addend;
+      }
+      logit = score_attends(scores, row, first + c) ? logit : nothing;
     }
     S[c * R_group] = logit;
     maximum = max(maximum, logit);
@@ -219,14 +229,27 @@ inline float staged_logits(const thread attention_block<T>& block, threadgroup f
   return maximum;
 }
 
+/// Weights of one row that dropout takes out become 0.
+template <typename T>
+inline void staged_dropout(const thread attention_block<T>& block, threadgroup float* S, uint first,
+                           uint row) {
+  for (ushort c = 0; c < C_simd; c += 4) {
+    const uint4 words = dropout_words(block.scores, row, (first + c) / 4);
+#pragma clang loop unroll(full)
+    for (ushort i = 0; i < 4; ++i) {
+      const ushort at = (c + i) * R_group;
+      S[at] = dropout_keeps(block.scores, words[i]) ? S[at] : 0.0f;
+    }
+  }
+}
+
 /// Logits -> weights, in place; the lane's m, l and correction follow.
 template <typename T>
 inline void staged_softmax(const thread attention_block<T>& block, threadgroup float* S, uint first,
                            staged_guards guards, thread staged_rows_state& state, ushort origin,
                            ulong lane) {
-  guards.edge = first + C_simd > block.C ||
-                (causal != MFA_CAUSAL_NONE &&
-                 int(first + C_simd) - 1 > int(block.r + origin) + block.causal_offset);
+  guards.edge = score_bounded(block.scores, block.r + origin, block.r + origin + R_simd, first,
+                              first + C_simd);
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
     const ulong r = i * MFA_SIMDGROUP_SIZE + lane;
@@ -244,6 +267,7 @@ inline void staged_softmax(const thread attention_block<T>& block, threadgroup f
       state.correction[i] = fast::exp2(state.m[i] - base);
       state.l[i] = fma(state.l[i], state.correction[i], sum);
       state.m[i] = m;
+      if (dropout) staged_dropout(block, S + r, first, uint(block.r + origin + r));
     }
   }
 }
@@ -269,7 +293,7 @@ inline void staged_finish(const thread attention_block<T>& block, threadgroup fl
   float factors[MFA_MAX_STAGED_ROWS];
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
-    factors[i] = reciprocal(state.l[i]);
+    factors[i] = output_factor(block, state.l[i]);
     const ulong r = i * MFA_SIMDGROUP_SIZE + lane;
     const uint row = block.r + origin + r;
     if (write_lse && r < R_simd && row < block.R) {
@@ -296,8 +320,8 @@ inline void attention_staged(const thread attention_block<T>& block, threadgroup
   staged_rows_state state;
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < staged_rows; ++i) {
-    state.m[i] = nothing;
-    state.l[i] = 0.0f;
+    state.m[i] = first_maximum(block);
+    state.l[i] = first_sum(block);
     state.correction[i] = 1.0f;
   }
   for (uint i = place.simdgroup * MFA_SIMDGROUP_SIZE; i < uint(D_V_simd) * R_group;
@@ -305,11 +329,11 @@ inline void attention_staged(const thread attention_block<T>& block, threadgroup
     O[i + place.lane] = 0.0f;
   }
 
-  for (uint c = 0; c < block.columns; c += C_simd) {
+  for (uint c = block.columns.x / C_simd * C_simd; c < block.columns.y; c += C_simd) {
     const uchar summary = block_sparse ? block.block_mask[c / C_simd] : MFA_BLOCK_MASKED;
     if (summary == MFA_BLOCK_SKIP) continue;
-    const bool masked = has_mask && summary == MFA_BLOCK_MASKED;
-    const bool broadcast = masked && block.mask.leading == 0;
+    const bool masked = has_addend && summary == MFA_BLOCK_MASKED;
+    const bool broadcast = masked && score_addend_repeats(block.scores);
     const staged_guards guards = {masked && !broadcast, broadcast, false};
 
     load_operand(block.K, K_rows, c, block.C, block.D, K_tile, place);

@@ -5,26 +5,23 @@
 #include "attention.h"
 #include "tile.h"
 
-/// Adds one mask element to what is known: bit 0, some element is attended; bit 1, some element
+/// Threadgroup (x, y) summarises block (row x, column y) of mask and bias together. `block_mask` is
+/// its row of summaries. Bit 0 of what is found: some element is attended; bit 1: some element
 /// changes its score.
-inline uint mask_facts(const device uchar* mask, ulong index) {
-  if (mask_kind == MFA_MASK_BOOLEAN) return mask[index] != 0 ? 1 : 2;
-  const float value = mask_value(mask, index);
-  return (mask_excludes(value) ? 0 : 1) | (value == 0.0f ? 0 : 2);
-}
-
-/// Threadgroup (x, y) summarises block (row x, column y). `block_mask` is its row of summaries.
-inline void summarize_block(attention_operand<const device uchar*> mask, device uchar* block_mask,
-                            uint R, uint C, uint row, uint block_column, threadgroup uint* facts,
-                            mfa_place place) {
+template <typename T>
+inline void summarize_block(const thread attention_block<T>& block, uint block_column,
+                            threadgroup uint* facts, mfa_place place) {
   const uint first = block_column * C_simd;
-  const uint last_row = min(R, row + R_group), columns = min(uint(C_simd), C - first);
+  const uint last_row = min(block.R, block.r + R_group);
+  const uint columns = min(uint(C_simd), block.C - first);
   uint found = 0;
-  for (uint r = row + place.simdgroup; r < last_row; r += place.simdgroups) {
-    const ulong start = r * mask.leading + first;
+  for (uint r = block.r + place.simdgroup; r < last_row; r += place.simdgroups) {
     for (ushort c = 0; c < columns; c += MFA_SIMDGROUP_SIZE) {
       const ulong column = c + place.lane;
-      if (column < columns) found |= mask_facts(mask.data, start + column);
+      if (column < columns) {
+        const float addend = score_addend(block.scores, r, first + column);
+        found |= (addend > nothing ? 1 : 0) | (addend == 0.0f ? 0 : 2);
+      }
     }
   }
   found = simd_or(found);
@@ -32,8 +29,8 @@ inline void summarize_block(attention_operand<const device uchar*> mask, device 
   threadgroup_barrier(mem_flags::mem_threadgroup);
   if (place.simdgroup == 0 && place.lane == 0) {
     for (ushort i = 1; i < place.simdgroups; ++i) found |= facts[i];
-    block_mask[block_column] = (found & 1) == 0   ? MFA_BLOCK_SKIP
-                               : (found & 2) == 0 ? MFA_BLOCK_DENSE
-                                                  : MFA_BLOCK_MASKED;
+    block.block_mask[block_column] = (found & 1) == 0   ? MFA_BLOCK_SKIP
+                                     : (found & 2) == 0 ? MFA_BLOCK_DENSE
+                                                        : MFA_BLOCK_MASKED;
   }
 }

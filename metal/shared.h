@@ -80,6 +80,15 @@
 #define MFA_CONSTANT_D_V 324         // uint: head dimension of V and O
 #define MFA_CONSTANT_D_SIMD 325      // ushort: D rounded up, the width of the tiles of Q and K
 #define MFA_CONSTANT_D_V_SIMD 326    // ushort: D_V rounded up, the width of the tiles of V and O
+#define MFA_CONSTANT_WINDOW 327      // bool: window_left and window_right bound the columns
+#define MFA_CONSTANT_SOFT_CAP 328    // bool: soft_cap * tanh(score / soft_cap)
+#define MFA_CONSTANT_ALIBI 329       // bool: MFA_SLOT_SLOPES holds a slope per head
+#define MFA_CONSTANT_SINKS 330       // bool: MFA_SLOT_SINKS holds a logit per head
+#define MFA_CONSTANT_DROPOUT 331     // bool: weights are dropped by Philox
+#define MFA_CONSTANT_BIAS 332        // bool: MFA_SLOT_SCORE_BIAS is added to the scaled scores
+#define MFA_CONSTANT_BIAS_TYPE 333   // uint, MTLDataType of that bias
+#define MFA_CONSTANT_O_TYPE 334      // uint, MTLDataType of O
+#define MFA_CONSTANT_PACKED 335  // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
 
 // ---- Defaults of undefined tile constants.
 #define MFA_DEFAULT_M_SIMD 32
@@ -113,6 +122,8 @@
 #define MFA_MASK_ADDITIVE 2         // added after scaling
 #define MFA_MASK_ADDITIVE_SCALED 3  // MFA 1.0: added to Q * K^T, then scaled
 
+#define MFA_NO_LIMIT 0xffffffffu  // of a window
+
 #define MFA_BLOCK_SKIP 0
 #define MFA_BLOCK_DENSE 1  // no element of the block is masked
 #define MFA_BLOCK_MASKED 2
@@ -131,15 +142,20 @@
 #define MFA_SLOT_K 1
 #define MFA_SLOT_V 2
 #define MFA_SLOT_O 3
-#define MFA_SLOT_LSE 4          // float
-#define MFA_SLOT_OFFSETS 10     // MFA 1.0: ulong4 per batch, bytes
-#define MFA_SLOT_HEADS 11       // MFA 1.0: uint4 per query head, grouped_query
-#define MFA_SLOT_MASK 12        // MFA 1.0
-#define MFA_SLOT_BLOCK_MASK 13  // MFA 1.0
-#define MFA_SLOT_PARAMETERS 20  // one of the structs below, "constant" address space
-#define MFA_SLOT_INPUT 0        // cast
-#define MFA_SLOT_OUTPUT 1       // cast
-#define MFA_SLOT_TILES 0        // [[threadgroup(0)]]
+#define MFA_SLOT_LSE 4             // float
+#define MFA_SLOT_OFFSETS 10        // MFA 1.0: ulong4 per batch, bytes
+#define MFA_SLOT_HEADS 11          // MFA 1.0: uint4 per query head, grouped_query
+#define MFA_SLOT_MASK 12           // MFA 1.0
+#define MFA_SLOT_BLOCK_MASK 13     // MFA 1.0
+#define MFA_SLOT_SLOPES 14         // float per head, ALIBI
+#define MFA_SLOT_SINKS 15          // float per head, SINKS
+#define MFA_SLOT_SCORE_BIAS 16     // BIAS
+#define MFA_SLOT_ROW_STARTS 17     // PACKED: uint per batch and one more, rows before the batch
+#define MFA_SLOT_COLUMN_STARTS 18  // PACKED: the same for columns
+#define MFA_SLOT_PARAMETERS 20     // one of the structs below, "constant" address space
+#define MFA_SLOT_INPUT 0           // cast
+#define MFA_SLOT_OUTPUT 1          // cast
+#define MFA_SLOT_TILES 0           // [[threadgroup(0)]]
 
 #define MFA_SIMDGROUP_SIZE 32
 
@@ -162,16 +178,28 @@ struct mfa_strides {
   uint64_t batch, head, leading;
 };
 
+/// How products become logits (metal/attention_score.h): part of slot 20 of everything that
+/// computes scores.
+struct mfa_score_parameters {
+  float scale;                         // used where MFA_CONSTANT_ALPHA is undefined
+  float soft_cap;                      // SOFT_CAP
+  uint32_t window_left, window_right;  // WINDOW: columns before and after the diagonal, or
+                                       // MFA_NO_LIMIT
+  uint32_t dropout_key[2];             // DROPOUT: Philox(counter = offset, key = seed), two words
+  uint32_t dropout_threshold;          // an element whose word is below it is dropped
+  float dropout_scale;                 // 1 / (1 - p)
+  struct mfa_strides mask, bias;       // leading: row to row; columns are contiguous; 0 broadcasts
+  uint64_t slopes_batch;               // ALIBI: floats from one batch's slopes to the next
+};
+
 /// Slot 20 of attention.
 struct mfa_attention_parameters {
   uint32_t R, C, D, D_V;  // used where the function constant is undefined
   uint32_t H_ratio;       // query heads per key/value head; used where undefined; 0 means 1
-  float scale;            // used where MFA_CONSTANT_ALPHA is undefined
   // With MFA_CONSTANT_GENERATE_BLOCK_MASK: threadgroup z is batch * mask_heads + head; 0 means 1.
   uint32_t mask_heads;
-  uint32_t reserved;
+  struct mfa_score_parameters scores;
   struct mfa_strides Q, K, V, O;
-  struct mfa_strides mask;        // leading: row to row; columns are contiguous; 0 broadcasts
   struct mfa_strides block_mask;  // leading: one row of blocks to the next
   uint64_t lse_batch, lse_head;   // rows are contiguous
 };

@@ -91,18 +91,42 @@ def attention(
     causal: bool | str = False,
     scale: float | None = None,
     mask: Any = None,
+    bias: Any = None,
+    window: tuple[int | None, int | None] | None = None,
+    soft_cap: float | None = None,
+    alibi: Any = None,
+    sinks: Any = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+    offset: int = 0,
+    sparsity: str = "auto",
     layout: str = "BHND",
     return_lse: bool = False,
     out: Any = None,
+    out_dtype: DTypeLike | None = None,
     device: Device | str | None = None,
 ) -> Any:
     """softmax(scale * q @ k.T + mask) @ v; with return_lse also the log-sum-exp of each row.
 
     layout orders batch, head, row (N) and width (D); k and v may have fewer heads, a divisor of
-    q's. mask is bool (True: attend) or a float to add after scaling, and broadcasts to (batch,
-    head, query, key). causal is True or "lower_right", so that the last query sees every key, or
-    "upper_left". A row that sees nothing gives 0 and a log-sum-exp of -inf. scale is by default
-    1 / sqrt(D). Any strides will do: where neither row nor width is contiguous, inputs are copied.
+    q's. scale is by default 1 / sqrt(D). Any strides will do: where neither row nor width is
+    contiguous, inputs are copied. Sums are in float32; out is of q's type, or float32 where
+    out_dtype or out say so.
+
+    Scores, in this order, with d = row + (number of keys) - (number of queries) - column:
+      soft_cap   s becomes soft_cap * tanh(s / soft_cap)
+      alibi      float32 (heads,) or (batch, heads): s - slope * abs(d)
+      mask       bool (True: attend) or a float to add; broadcasts to (batch, head, query, key)
+      bias       a float to add as well, broadcast in the same way
+      causal     True or "lower_right": only d >= 0. "upper_left": d is row - column
+      window     (left, right): only -right <= d <= left; None is unlimited
+      sinks      float32 (heads,): a logit more in each row's sum, without a value
+    A row that sees nothing gives 0 and a log-sum-exp of -inf, or its sink.
+
+    dropout is the probability that a weight becomes 0; the others grow by 1 / (1 - dropout). Which
+    ones is decided by Philox 4x32-10 with seed and offset, by batch, head, row and column.
+    sparsity says whether blocks that mask and bias exclude as a whole are looked for first: "auto",
+    "on" or "off". The result is the same.
     """
     with _device(device, q, k, v, out).commands() as commands:
         lse = None
@@ -110,8 +134,9 @@ def attention(
             shape = attention_.lse_shape(attention_._input("q", q), layout)
             lse = np.full(shape, -np.inf, np.float32)
         result = attention_.encode(
-            commands, q, k, v, causal=causal, scale=scale, mask=mask, layout=layout, out=out,
-            lse=lse, copy=True,
+            commands, q, k, v, causal=causal, scale=scale, mask=mask, bias=bias, window=window,
+            soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed, offset=offset,
+            sparsity=sparsity, layout=layout, out=out, out_dtype=out_dtype, lse=lse, copy=True,
         )  # fmt: skip
     return (result, lse) if return_lse else result
 

@@ -26,6 +26,11 @@ CAUSAL = {
     "lower_right": "MFA_CAUSAL_LOWER_RIGHT",
     "upper_left": "MFA_CAUSAL_UPPER_LEFT",
 }
+SPARSITY = {
+    "auto": "MFA_SPARSITY_AUTO",
+    "on": "MFA_SPARSITY_ON",
+    "off": "MFA_SPARSITY_OFF",
+}
 LAYOUTS = {"BHND": "MFA_LAYOUT_BHND", "BNHD": "MFA_LAYOUT_BNHD"}
 
 
@@ -99,6 +104,14 @@ class AttentionDesc:
     scale: float | None = None
     layout: str = "BHND"
     return_lse: bool = False
+    out_dtype: Any = None  # as dtype, or float32
+    window: tuple[int | None, int | None] | None = None
+    soft_cap: float | None = None
+    dropout: float = 0.0
+    bias: Any = None  # None, or its dtype
+    alibi: bool = False
+    sinks: bool = False
+    sparsity: str = "auto"
 
     def to_native(self) -> Any:
         name = float_type("dtype", self.dtype)
@@ -115,6 +128,17 @@ class AttentionDesc:
         elif self.mask is not None:
             desc.mask_kind = native.number("MFA_MASK_ADDITIVE")
             desc.mask_type = native.number(TYPES[float_type("mask", self.mask)])
+        if self.out_dtype is not None:
+            desc.o_type = native.number(TYPES[float_type("out_dtype", self.out_dtype)])
+        if self.window is not None:
+            left, right = (-1 if side is None else side for side in self.window)
+            desc.window_left, desc.window_right, desc.has_window = left, right, True
+        if self.bias is not None:
+            desc.bias_type = native.number(TYPES[float_type("bias", self.bias)])
+            desc.has_bias = True
+        desc.soft_cap, desc.dropout = self.soft_cap or 0.0, self.dropout
+        desc.has_slopes, desc.has_sinks = self.alibi, self.sinks
+        desc.sparsity = choice("sparsity", self.sparsity, SPARSITY)
         return _problem(desc, "MFA_OPERATION_ATTENTION", has_lse=self.return_lse)
 
 

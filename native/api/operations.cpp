@@ -78,14 +78,30 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
   Target target;
   MFA_TRY(target.open(commands));
   mfa_attention_operands given;
-  MFA_TRY(MFA_READ(operands, given, mfa_attention_operands));
+  MFA_TRY(read_struct(operands, given, offsetof(mfa_attention_operands, bias), "operands",
+                      "mfa_attention_operands"));
   auto checked = problem_of(desc, given.lse.buffer != nullptr);
   if (!checked.ok()) return checked.status();
   host::Attention& a = *checked;
-  if (a.C == 0) a.mask_kind = MFA_MASK_NONE;  // there is nothing to mask
+  if (a.C == 0) {  // there is nothing to mask
+    a.mask_kind = MFA_MASK_NONE;
+    a.has_bias = false;
+  }
   bool has_mask = a.mask_kind != MFA_MASK_NONE;
   if (!has_mask && given.mask.buffer && a.C != 0)
     return failure(Code::invalid_argument, "mask is given but desc->mask_kind is MFA_MASK_NONE");
+
+  auto unexpected = [&](const char* name, const mfa_operand& operand, const char* flag) -> Status {
+    if (!operand.buffer || a.C == 0) return {};
+    return failure(Code::invalid_argument, "%s is given but desc->%s is false", name, flag);
+  };
+  if (!a.has_bias) MFA_TRY(unexpected("bias", given.bias, "has_bias"));
+  if (!a.slopes) MFA_TRY(unexpected("slopes", given.slopes, "has_slopes"));
+  if (!a.sinks) MFA_TRY(unexpected("sinks", given.sinks, "has_sinks"));
+  if (!a.packed) {
+    MFA_TRY(unexpected("row_starts", given.row_starts, "packed"));
+    MFA_TRY(unexpected("column_starts", given.column_starts, "packed"));
+  }
 
   uint64_t element = element_size(a.type), batches = a.R ? a.B : 0;
   uint64_t mask_element = a.mask_kind == MFA_MASK_BOOLEAN ? 1 : element_size(a.mask_type);
@@ -105,15 +121,33 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
     if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
     return all.take(name, operand, where, size, use, result);
   };
-  MFA_TRY(take("q", given.q, a.H, a.R, a.D, a.q, element, Use::read, taken.q));
-  MFA_TRY(take("k", given.k, a.Hkv, a.C, a.D, a.k, element, Use::read, taken.k));
-  MFA_TRY(take("v", given.v, a.Hkv, a.C, a.Dv, a.v, element, Use::read, taken.v));
   if (has_mask)
     MFA_TRY(take("mask", given.mask, a.H, a.R, a.C, a.mask, mask_element, Use::read, taken.mask));
-  MFA_TRY(take("o", given.o, a.H, a.R, a.Dv, a.o, element, Use::write, taken.o));
+  if (a.has_bias)
+    MFA_TRY(take("bias", given.bias, a.H, a.R, a.C, a.bias, element_size(a.bias_type), Use::read,
+                 taken.bias));
+  if (a.slopes)
+    MFA_TRY(take("slopes", given.slopes, 1, 1, a.H, {a.slopes_batch, 0, 0, 1}, sizeof(float),
+                 Use::read, taken.slopes));
+  if (a.sinks)
+    MFA_TRY(
+        take("sinks", given.sinks, 1, 1, a.H, {0, 0, 0, 1}, sizeof(float), Use::read, taken.sinks));
+  if (a.packed) {
+    uint64_t starts = a.B + 1;
+    batches = batches ? 1 : 0;
+    MFA_TRY(take("row_starts", given.row_starts, 1, 1, starts, {0, 0, 0, 1}, sizeof(uint32_t),
+                 Use::read, taken.row_starts));
+    MFA_TRY(take("column_starts", given.column_starts, 1, 1, starts, {0, 0, 0, 1}, sizeof(uint32_t),
+                 Use::read, taken.column_starts));
+  }
+  MFA_TRY(take("q", given.q, a.H, a.total_R, a.D, a.q, element, Use::read, taken.q));
+  MFA_TRY(take("k", given.k, a.Hkv, a.total_C, a.D, a.k, element, Use::read, taken.k));
+  MFA_TRY(take("v", given.v, a.Hkv, a.total_C, a.Dv, a.v, element, Use::read, taken.v));
+  MFA_TRY(
+      take("o", given.o, a.H, a.total_R, a.Dv, a.o, element_size(a.o_type), Use::write, taken.o));
   if (a.lse)
-    MFA_TRY(take("lse", given.lse, a.H, 1, a.R, {a.lse_batch, a.lse_head, 0, 1}, sizeof(float),
-                 Use::write, taken.lse));
+    MFA_TRY(take("lse", given.lse, a.H, 1, a.total_R, {a.lse_batch, a.lse_head, 0, 1},
+                 sizeof(float), Use::write, taken.lse));
   return run(target, all, a, taken);
 }
 

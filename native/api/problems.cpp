@@ -7,6 +7,7 @@
 
 #include "api/operands.h"
 #include "api/structs.h"
+#include "host/library.h"
 
 namespace mfa::api {
 
@@ -75,13 +76,16 @@ Status tensor(const char* name, const mfa_tensor_strides& given, mfa_layout layo
   return {};
 }
 
-Status mask_strides(const mfa_attention_desc& desc, uint64_t C, host::Strides& result) {
-  MFA_TRY(stride("desc->mask.batch", desc.mask.batch, desc.B, 0, Use::read, result.batch));
-  MFA_TRY(stride("desc->mask.head", desc.mask.head, desc.H, 0, Use::read, result.head));
-  MFA_TRY(stride("desc->mask.row", desc.mask.row, desc.R, C, Use::read, result.row));
-  if (desc.mask.column != 0 && desc.mask.column != 1 && C > 1)
-    return failure(Code::unsupported, "desc->mask.column is %" PRId64 ", expected 1",
-                   desc.mask.column);
+/// The strides of a mask or bias.
+Status mask_strides(const char* name, const mfa_tensor_strides& given,
+                    const mfa_attention_desc& desc, host::Strides& result) {
+  auto label = [name](const char* which) { return std::string("desc->") + name + "." + which; };
+  MFA_TRY(stride(label("batch").c_str(), given.batch, desc.B, 0, Use::read, result.batch));
+  MFA_TRY(stride(label("head").c_str(), given.head, desc.H, 0, Use::read, result.head));
+  MFA_TRY(stride(label("row").c_str(), given.row, desc.R, desc.C, Use::read, result.row));
+  if (given.column != 0 && given.column != 1 && desc.C > 1)
+    return failure(Code::unsupported, "%s is %" PRId64 ", expected 1", label("column").c_str(),
+                   given.column);
   result.column = 1;
   return {};
 }
@@ -97,6 +101,78 @@ Status check_finite(const char* name, float value) {
   if (std::isfinite(value)) return {};
   return failure(Code::invalid_argument, "%s is %g, expected a finite number", name,
                  static_cast<double>(value));
+}
+
+/// One side of a window.
+Status window_side(const char* name, int64_t given, uint32_t& result) {
+  result = host::no_limit;
+  if (given == MFA_UNLIMITED) return {};
+  if (given < 0)
+    return failure(Code::invalid_argument,
+                   "%s is %" PRId64 ", expected at least 0 or MFA_UNLIMITED", name, given);
+  if (given < INT32_MAX) result = static_cast<uint32_t>(given);
+  return {};
+}
+
+/// What modifies scores and weights beside mask and causal.
+Status score_options(const mfa_attention_desc& desc, host::Attention& attention) {
+  MFA_TRY(check_enum("desc->sparsity", desc.sparsity, MFA_SPARSITY_OFF));
+  attention.sparsity = static_cast<host::Sparsity>(desc.sparsity);
+  attention.window_left = attention.window_right = host::no_limit;
+  if (desc.has_window) {
+    MFA_TRY(window_side("desc->window_left", desc.window_left, attention.window_left));
+    MFA_TRY(window_side("desc->window_right", desc.window_right, attention.window_right));
+  } else if (desc.window_left != 0 || desc.window_right != 0) {
+    return failure(Code::invalid_argument,
+                   "desc->window_left is %" PRId64 " and desc->window_right %" PRId64
+                   " but desc->has_window is false",
+                   desc.window_left, desc.window_right);
+  }
+  MFA_TRY(check_finite("desc->soft_cap", desc.soft_cap));
+  if (desc.soft_cap < 0)
+    return failure(Code::invalid_argument, "desc->soft_cap is %g, expected at least 0",
+                   static_cast<double>(desc.soft_cap));
+  attention.soft_cap = desc.soft_cap;
+  if (!(desc.dropout >= 0 && desc.dropout < 1))
+    return failure(Code::invalid_argument, "desc->dropout is %g, expected 0 <= dropout < 1",
+                   static_cast<double>(desc.dropout));
+  attention.dropout = desc.dropout;
+  attention.seed = desc.seed;
+  attention.offset = desc.offset;
+  attention.slopes = desc.has_slopes;
+  attention.sinks = desc.has_sinks;
+  if (desc.has_slopes)
+    MFA_TRY(stride("desc->slopes_batch", desc.slopes_batch, desc.B, 0, Use::read,
+                   attention.slopes_batch));
+  attention.has_bias = desc.has_bias;
+  attention.bias_type = desc.bias_type ? desc.bias_type : attention.type;
+  if (desc.has_bias) {
+    MFA_TRY(check_float_type(attention.bias_type, "desc->bias_type"));
+    MFA_TRY(mask_strides("bias", desc.bias, desc, attention.bias));
+  }
+  return {};
+}
+
+/// Batches of different lengths: all rows of all of them are one sequence to the strides.
+Status packing(const mfa_attention_desc& desc, host::Attention& attention) {
+  attention.packed = desc.packed;
+  if (!desc.packed) {
+    attention.total_R = desc.R;
+    attention.total_C = desc.C;
+    if (desc.total_R == 0 && desc.total_C == 0) return {};
+    return failure(Code::invalid_argument,
+                   "desc->total_R is %" PRIu64 " and desc->total_C %" PRIu64
+                   " but desc->packed is false",
+                   desc.total_R, desc.total_C);
+  }
+  attention.total_R = desc.total_R;
+  attention.total_C = desc.total_C;
+  if (desc.R > desc.total_R || desc.C > desc.total_C)
+    return failure(Code::invalid_argument,
+                   "R is %" PRIu64 " and C %" PRIu64 ", expected at most total_R = %" PRIu64
+                   " and total_C = %" PRIu64,
+                   desc.R, desc.C, desc.total_R, desc.total_C);
+  return {};
 }
 
 }  // namespace
@@ -145,7 +221,8 @@ Outcome<host::Gemm> problem_of(const mfa_gemm_desc* given, uint32_t type, bool b
 
 Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   mfa_attention_desc desc;
-  MFA_TRY(read_struct(given, desc, sizeof(mfa_attention_desc), "desc", "mfa_attention_desc"));
+  MFA_TRY(
+      read_struct(given, desc, offsetof(mfa_attention_desc, bias), "desc", "mfa_attention_desc"));
   MFA_TRY(check_enum("desc->mask_kind", desc.mask_kind, MFA_MASK_ADDITIVE));
   MFA_TRY(check_enum("desc->causal", desc.causal, MFA_CAUSAL_UPPER_LEFT));
   MFA_TRY(check_enum("desc->layout", desc.layout, MFA_LAYOUT_BNHD));
@@ -158,6 +235,11 @@ Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   attention.mask_type = desc.mask_type ? desc.mask_type : attention.type;
   if (desc.mask_kind == MFA_MASK_ADDITIVE)
     MFA_TRY(check_float_type(attention.mask_type, "desc->mask_type"));
+  attention.o_type = desc.o_type ? desc.o_type : attention.type;
+  if (attention.o_type != attention.type && attention.o_type != MFA_TYPE_FLOAT)
+    return failure(Code::invalid_type, "desc->o_type is %s, expected %s or float",
+                   host::type_name(attention.o_type).c_str(),
+                   host::type_name(attention.type).c_str());
   attention.causal = desc.causal;
   attention.B = desc.B;
   attention.H = desc.H;
@@ -176,19 +258,26 @@ Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
                    static_cast<double>(desc.scale));
   MFA_TRY(check_finite("desc->scale", attention.scale));
 
-  uint64_t B = attention.B, H = attention.H, Hkv = attention.Hkv, R = attention.R, C = attention.C,
-           D = attention.D, Dv = attention.Dv;
+  MFA_TRY(packing(desc, attention));
+  uint64_t B = desc.packed ? 1 : attention.B, H = attention.H, Hkv = attention.Hkv,
+           R = attention.total_R, C = attention.total_C, D = attention.D, Dv = attention.Dv;
   MFA_TRY(tensor("q", desc.q, desc.layout, B, H, R, D, Use::read, attention.q));
   MFA_TRY(tensor("k", desc.k, desc.layout, B, Hkv, C, D, Use::read, attention.k));
   MFA_TRY(tensor("v", desc.v, desc.layout, B, Hkv, C, Dv, Use::read, attention.v));
   MFA_TRY(tensor("o", desc.o, desc.layout, B, H, R, Dv, Use::write, attention.o));
-  if (desc.mask_kind != MFA_MASK_NONE) MFA_TRY(mask_strides(desc, C, attention.mask));
+  if (desc.mask_kind != MFA_MASK_NONE)
+    MFA_TRY(mask_strides("mask", desc.mask, desc, attention.mask));
+  MFA_TRY(score_options(desc, attention));
   attention.lse = lse;
   auto per_batch = product("H * R", {H, R});
   if (!per_batch.ok()) return per_batch.status();
   MFA_TRY(
       stride("desc->lse_batch", desc.lse_batch, B, *per_batch, Use::write, attention.lse_batch));
   MFA_TRY(stride("desc->lse_head", desc.lse_head, H, R, Use::write, attention.lse_head));
+  if (desc.packed)
+    for (host::Strides* strides : {&attention.q, &attention.k, &attention.v, &attention.o})
+      strides->batch = 0;
+  if (desc.packed) attention.lse_batch = 0;
   return attention;
 }
 

@@ -27,7 +27,7 @@ class Bindings {
   size_t size() const { return count_; }
 
  private:
-  Binding list_[12];
+  Binding list_[24];
   size_t count_ = 0;
 };
 
@@ -99,6 +99,11 @@ Status encode(Commands& commands, const Attention& problem, const AttentionOpera
       bindings.add(MFA_SLOT_LSE, operands.lse);
     }
     bindings.add(MFA_SLOT_MASK, operands.mask);
+    bindings.add(MFA_SLOT_SCORE_BIAS, operands.bias);
+    bindings.add(MFA_SLOT_SLOPES, operands.slopes);
+    if (forward) bindings.add(MFA_SLOT_SINKS, operands.sinks);
+    bindings.add(MFA_SLOT_ROW_STARTS, operands.row_starts);
+    bindings.add(MFA_SLOT_COLUMN_STARTS, operands.column_starts);
     bindings.add(MFA_SLOT_BLOCK_MASK, workspace);
     dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
   }

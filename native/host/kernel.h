@@ -36,7 +36,7 @@ class KernelDescriptor {
 
   const char* function_;  // static
   size_t count_ = 0;
-  Constant constants_[24];
+  Constant constants_[48];
 };
 
 struct KernelHash {

@@ -4,19 +4,13 @@
 #include <cinttypes>
 
 #include "host/plan.h"
+#include "host/scores.h"
 #include "host/tuning.h"
 #include "shared.h"
 
 namespace mfa::host {
 
 namespace {
-
-/// MFA 1.0's orientation flags: is the sequence, not the head dimension, contiguous?
-bool sequence_contiguous(const Strides& strides) { return strides.column != 1; }
-
-mfa_strides kernel_strides(const Strides& strides) {
-  return {strides.batch, strides.head, sequence_contiguous(strides) ? strides.column : strides.row};
-}
 
 /// How the mask is shared decides how many summaries there are.
 struct Summaries {
@@ -26,8 +20,17 @@ struct Summaries {
 
 Summaries summaries(const Attention& problem, const AttentionTile& tile) {
   uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
-  return {problem.mask.batch ? problem.B : 1, problem.mask.head ? problem.H : 1,
-          round_up(problem.R, R_group) / R_group, round_up(problem.C, tile.C_simd) / tile.C_simd};
+  bool batches = problem.packed, heads = false;
+  if (problem.mask_kind != MFA_MASK_NONE) {
+    batches = batches || problem.mask.batch != 0;
+    heads = heads || problem.mask.head != 0;
+  }
+  if (problem.has_bias) {
+    batches = batches || problem.bias.batch != 0;
+    heads = heads || problem.bias.head != 0;
+  }
+  return {batches ? problem.B : 1, heads ? problem.H : 1, round_up(problem.R, R_group) / R_group,
+          round_up(problem.C, tile.C_simd) / tile.C_simd};
 }
 
 KernelDescriptor kernel_of(const Attention& problem, const AttentionTile& tile, bool sparse,
@@ -38,19 +41,19 @@ KernelDescriptor kernel_of(const Attention& problem, const AttentionTile& tile, 
   kernel.set("R_simd", MFA_CONSTANT_R_SIMD, tile.R_simd);
   kernel.set("C_simd", MFA_CONSTANT_C_SIMD, tile.C_simd);
   kernel.set("R_splits", MFA_CONSTANT_R_SPLITS, tile.R_splits);
-  kernel.set("mask_kind", MFA_CONSTANT_MASK_KIND, problem.mask_kind);
-  if (problem.mask_kind == MFA_MASK_ADDITIVE)
-    kernel.set("mask_type", MFA_CONSTANT_MASK_TYPE, problem.mask_type);
   kernel.set("D", MFA_CONSTANT_D, (uint32_t)problem.D);
   kernel.set("D_V", MFA_CONSTANT_D_V, (uint32_t)problem.Dv);
+  kernel.set("packed", MFA_CONSTANT_PACKED, problem.packed);
+  set_score_constants(kernel, problem);
   if (generate) return kernel;
   kernel.set("data_type", MFA_CONSTANT_DATA_TYPE, problem.type);
+  kernel.set("O_type", MFA_CONSTANT_O_TYPE, problem.o_type);
+  kernel.set("sinks", MFA_CONSTANT_SINKS, problem.sinks);
   kernel.set("Q_trans", MFA_CONSTANT_Q_TRANS, sequence_contiguous(problem.q));
   // As in MFA 1.0, K_trans names the usual layout, whose rows are contiguous.
   kernel.set("K_trans", MFA_CONSTANT_K_TRANS, !sequence_contiguous(problem.k));
   kernel.set("V_trans", MFA_CONSTANT_V_TRANS, sequence_contiguous(problem.v));
   kernel.set("O_trans", MFA_CONSTANT_O_TRANS, sequence_contiguous(problem.o));
-  kernel.set("causal", MFA_CONSTANT_CAUSAL, problem.causal);
   kernel.set("block_sparse", MFA_CONSTANT_BLOCK_SPARSE, sparse);
   kernel.set("write_lse", MFA_CONSTANT_WRITE_LSE, problem.lse);
   kernel.set("staged", MFA_CONSTANT_STAGED, tile.staged);
@@ -64,19 +67,24 @@ mfa_attention_parameters parameters_of(const Attention& problem, const Summaries
   parameters.D = (uint32_t)problem.D;
   parameters.D_V = (uint32_t)problem.Dv;
   parameters.H_ratio = (uint32_t)(problem.H / problem.Hkv);
-  parameters.scale = problem.scale;
+  parameters.scores = score_parameters(problem);
   parameters.mask_heads = (uint32_t)blocks.heads;
   parameters.Q = kernel_strides(problem.q);
   parameters.K = kernel_strides(problem.k);
   parameters.V = kernel_strides(problem.v);
   parameters.O = kernel_strides(problem.o);
-  parameters.mask = {problem.mask.batch, problem.mask.head, problem.mask.row};
   uint64_t one = blocks.rows * blocks.columns;
   parameters.block_mask = {blocks.batches > 1 ? one * blocks.heads : 0, blocks.heads > 1 ? one : 0,
                            blocks.columns};
   parameters.lse_batch = problem.lse_batch;
   parameters.lse_head = problem.lse_head;
   return parameters;
+}
+
+bool summarizes(const Attention& problem, const Summaries& blocks) {
+  bool addends = problem.mask_kind != MFA_MASK_NONE || problem.has_bias;
+  if (!addends || problem.sparsity == Sparsity::off || blocks.columns == 0) return false;
+  return problem.sparsity == Sparsity::on || blocks.columns >= min_blocks_to_summarize;
 }
 
 Status too_large(const char* what, uint64_t size, uint64_t limit) {
@@ -104,7 +112,7 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
                    problem.D, problem.Dv, device.max_threadgroup_memory, device.name.c_str());
 
   Summaries blocks = summaries(problem, *tile);
-  bool sparse = problem.mask_kind != MFA_MASK_NONE && blocks.columns >= min_blocks_to_summarize;
+  bool sparse = summarizes(problem, blocks);
   mfa_attention_parameters parameters = parameters_of(problem, blocks);
   std::string bytes(reinterpret_cast<const char*>(&parameters), sizeof parameters);
   uint32_t threads = uint32_t(MFA_SIMDGROUP_SIZE) * tile->R_splits;

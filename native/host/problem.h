@@ -25,23 +25,35 @@ struct GemmOperands {
   Operand a, b, c, bias;
 };
 
+constexpr uint32_t no_limit = UINT32_MAX;  // of a window; MFA_NO_LIMIT to the kernels
+
+/// Are blocks of a mask summarised first?
+enum class Sparsity { automatic, on, off };
+
 struct Strides {
   uint64_t batch, head, row, column;  // one of row and column is 1; 0 broadcasts
 };
 
-/// O = softmax(scale * Q * K^T + mask) * V.
+/// O = softmax(cap(scale * Q * K^T) + position + mask + bias) * V.
 struct Attention {
-  uint32_t type, mask_type;
+  uint32_t type, mask_type, bias_type, o_type;
   uint64_t B, H, Hkv, R, C, D, Dv;
-  Strides q, k, v, o, mask;
-  uint64_t lse_batch, lse_head;
-  float scale;
+  uint64_t total_R, total_C;  // packed: rows of all batches together
+  Strides q, k, v, o, mask, bias;
+  uint64_t lse_batch, lse_head, slopes_batch;
+  float scale, soft_cap;  // soft_cap 0: none
   uint32_t mask_kind, causal;
-  bool lse;
+  uint32_t window_left, window_right;  // no_limit: not bounded
+  float dropout;                       // 0: none
+  uint64_t seed, offset;
+  Sparsity sparsity;
+  bool lse, has_bias, slopes, sinks, packed;
+
+  bool window() const { return window_left != no_limit || window_right != no_limit; }
 };
 
 struct AttentionOperands {
-  Operand q, k, v, o, mask, lse;
+  Operand q, k, v, o, mask, lse, bias, slopes, sinks, row_starts, column_starts;
 };
 
 struct Cast {

@@ -299,8 +299,21 @@ typedef struct mfa_tensor_strides {
   int64_t batch, head, row, column;
 } mfa_tensor_strides;
 
-/* O = softmax(scale * Q * K^T + mask) * V. A row in which everything is masked gives O = 0 and
- * LSE = -infinity. */
+/* Whether blocks of a mask that exclude everything are found, and skipped, before the scores are
+ * computed. Blocks that causal and window exclude are skipped in any case. */
+typedef enum mfa_sparsity {
+  MFA_SPARSITY_AUTO = 0, /* where it pays */
+  MFA_SPARSITY_ON = 1,
+  MFA_SPARSITY_OFF = 2
+} mfa_sparsity;
+
+/* A window that is not bounded on this side. */
+enum { MFA_UNLIMITED = -1 };
+
+/* O = softmax(cap(scale * Q * K^T) + position + mask + bias) * V, where cap(s) is
+ * soft_cap * tanh(s / soft_cap) and position is -slope * |row + C - R - column|. With sinks, the
+ * sum of a row's exponentials, and so its LSE, contains exp(sink) too. A row in which everything
+ * is masked gives O = 0 and LSE = -infinity, or its sink. docs/attention.md has the details. */
 typedef struct mfa_attention_desc {
   size_t size;
   uint64_t B;              /* batches; 0: 1 */
@@ -325,6 +338,25 @@ typedef struct mfa_attention_desc {
   mfa_causal causal;
   mfa_layout layout; /* of strides that are 0 */
   bool has_scale;
+  mfa_tensor_strides bias; /* of operands.bias, with the rules of `mask` */
+  int64_t slopes_batch;    /* from one batch's slopes to the next; 0: the same for all */
+  int64_t window_left;     /* used with has_window: keys before the diagonal, or MFA_UNLIMITED. */
+  int64_t window_right;    /* Keys after it. The diagonal is that of `causal`, else lower-right */
+  uint64_t total_R;        /* used with packed: rows of q and o, */
+  uint64_t total_C;        /* and of k and v, of all batches together */
+  uint64_t seed, offset;   /* of dropout's Philox 4x32-10 */
+  float dropout;           /* probability that a weight is dropped, in [0, 1) */
+  float soft_cap;          /* 0: none */
+  mfa_type o_type;         /* of O: as `type`, or FLOAT; 0: as `type` */
+  mfa_type bias_type;      /* HALF, BFLOAT or FLOAT; 0: as `type` */
+  mfa_sparsity sparsity;
+  bool has_bias;   /* operands.bias is added to the scaled scores, beside a mask of either kind */
+  bool has_slopes; /* ALiBi: operands.slopes has a slope per query head */
+  bool has_sinks;  /* operands.sinks has a logit per query head */
+  bool has_window;
+  bool packed; /* batches of different lengths follow each other without gaps: batch b has the rows
+                * row_starts[b] ... row_starts[b + 1] - 1 of q and o, the same with column_starts of
+                * k and v. R and C are the longest, batch strides are not used, LSE is H, total_R */
 } mfa_attention_desc;
 
 typedef struct mfa_attention_operands {
@@ -332,6 +364,9 @@ typedef struct mfa_attention_operands {
   mfa_operand q, k, v, o;
   mfa_operand mask; /* present if and only if mask_kind says so */
   mfa_operand lse;  /* float, natural logarithm; absent: not computed */
+  mfa_operand bias;
+  mfa_operand slopes, sinks;             /* float */
+  mfa_operand row_starts, column_starts; /* B + 1 uints each, ascending from 0 */
 } mfa_attention_operands;
 
 mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,

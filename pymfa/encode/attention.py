@@ -19,13 +19,14 @@ from ..arrays import (
     operand,
 )
 from ..errors import InvalidType, InvalidValue
-from ..problem import CAUSAL, LAYOUTS, TYPES, choice
+from ..problem import LAYOUTS, TYPES, choice
+from . import scores
 from .strides import in_place, stride
 
 if TYPE_CHECKING:
-    from ..commands import Commands
+    from numpy.typing import DTypeLike
 
-_AXES = ("batch", "head", "row", "column")
+    from ..commands import Commands
 
 
 def encode(
@@ -34,13 +35,12 @@ def encode(
     k: Any,
     v: Any,
     *,
-    causal: bool | str = False,
-    scale: float | None = None,
-    mask: Any = None,
     layout: str = "BHND",
     out: Any = None,
+    out_dtype: DTypeLike | None = None,
     lse: Any = None,
     copy: bool = False,
+    **options: Any,
 ) -> Array:
     """`copy`: inputs that no kernel reads in place may be copied now."""
     commands.encoding("attention")
@@ -60,48 +60,56 @@ def encode(
         raise InvalidValue(f"attention: {which} no elements per head; expected at least one")
 
     shape = _unordered((batch, heads, rows, value_width), dims, layout)
-    result = np.empty(shape, given["q"].dtype) if out is None else _input("out", out)
-    expect_shape("attention: out", result, shape)
-    expect_dtype("attention: out", result, given["q"].dtype)
+    result = output("attention", out, out_dtype, shape, q.dtype)
     target = _ordered("out", result, dims, layout)
-    mask = _mask(mask, (batch, heads, rows, columns), copy=copy)
+    checked = scores.check(scores.Options(**options), (batch, heads, rows, columns), copy=copy)
     sums = _lse(lse, (batch, heads, rows)[4 - dims :])
     q, k, v = (
         in_place(f"attention: {n}", x, usable=_usable(x), copy=copy)
         for n, x in zip("qkv", (q, k, v), strict=True)
     )
     in_place("attention: out", target, usable=_usable(target), copy=False)
-    expect_output("attention: out", result, q=q, k=k, v=v, mask=mask, lse=sums)
+    expect_output("attention: out", result, q=q, k=k, v=v, lse=sums, **checked.arrays)
     if sums is not None:
-        expect_output("attention: lse", sums, q=q, k=k, v=v, mask=mask)
+        expect_output("attention: lse", sums, q=q, k=k, v=v, **checked.arrays)
     if min(target.shape) == 0:
         return result
 
     desc = native.struct(
         "mfa_attention_desc", B=batch, H=heads, Hkv=k.shape[1], R=rows, C=columns, D=width,
         Dv=value_width, type=native.number(TYPES[q.dtype.name]),
-        causal=choice("attention: causal", causal, CAUSAL),
+        o_type=native.number(TYPES[target.dtype.name]),
     )  # fmt: skip
-    if scale is not None:
-        desc.scale, desc.has_scale = _number("scale", scale), True
     operands = native.struct("mfa_attention_operands")
-    slots = {"q": q, "k": k, "v": v, "o": target}
-    if mask is not None:
-        slots["mask"] = mask
-        kind = "BOOLEAN" if mask.dtype == np.bool_ else "ADDITIVE"
-        desc.mask_kind = native.number("MFA_MASK_" + kind)
-        if kind == "ADDITIVE":
-            desc.mask_type = native.number(TYPES[mask.dtype.name])
-    for name, array in slots.items():
-        _set_strides(getattr(desc, name), array)
-        _set_place(commands, getattr(operands, name), array, output=array is target)
+    checked.set(commands, desc, operands)
+    for name, array in {"q": q, "k": k, "v": v, "o": target}.items():
+        scores.set_strides(getattr(desc, name), array)
+        scores.set_place(commands, getattr(operands, name), array, output=array is target)
     if sums is not None:
         steps = (*(0,) * (4 - dims), *element_strides(sums))
         desc.lse_batch, desc.lse_head = (
             stride(step, n) for step, n in zip(steps[:2], (batch, heads), strict=True)
         )
-        _set_place(commands, operands.lse, sums, output=True)
+        scores.set_place(commands, operands.lse, sums, output=True)
     native.call("mfa_attention", commands.handle, desc, operands)
+    return result
+
+
+def output(
+    name: str, out: Any, dtype: DTypeLike | None, shape: tuple[int, ...], input_type: np.dtype[Any]
+) -> Array:
+    """`out` or a new array: of the inputs' type, or float32 if `out` is or `dtype` says so."""
+    wanted = input_type if dtype is None else np.dtype(dtype)
+    if wanted not in (input_type, np.float32):
+        raise InvalidType(
+            f"{name}: out_dtype is {wanted.name}; expected {input_type.name} or float32"
+        )
+    if out is None:
+        return np.empty(shape, wanted)
+    result = operand(f"{name}: out", out)
+    expect_shape(f"{name}: out", result, shape)
+    allowed = (input_type, np.dtype(np.float32)) if dtype is None else (wanted,)
+    expect_dtype(f"{name}: out", result, *allowed)
     return result
 
 
@@ -152,34 +160,6 @@ def _expect(name: str, array: Array, shape: tuple[int, ...], layout: str) -> Non
         raise InvalidValue(f"attention: {name} has shape {shown}; expected {wanted}")
 
 
-def _mask(value: Any, shape: tuple[int, ...], *, copy: bool) -> Array | None:
-    """A view of [batch, head, row, column] with repeated axes, its columns contiguous."""
-    if value is None:
-        return None
-    mask = operand("attention: mask", value)
-    if mask.dtype != np.bool_ and mask.dtype not in FLOATS:
-        raise InvalidType(
-            f"attention: mask has dtype {mask.dtype.name}; expected bool (True: attend), float16, "
-            "float32 or bfloat16 (added to the scaled scores)"
-        )
-    try:
-        full = np.broadcast_to(mask, shape)
-    except ValueError:
-        raise InvalidValue(
-            f"attention: mask has shape {mask.shape}, which does not broadcast to {shape} (batch, "
-            "head, query, key)"
-        ) from None
-    steps = element_strides(full)
-    usable = (steps[3] == 1 or shape[3] <= 1) and min(steps) >= 0
-    if usable:
-        return full
-    if mask.ndim and mask.shape[-1] != shape[3]:  # one value for all keys, written out
-        mask = np.broadcast_to(mask, (*mask.shape[:-1], shape[3]))
-    elif mask.ndim == 0:
-        mask = np.broadcast_to(mask, (shape[3],))
-    return np.broadcast_to(in_place("attention: mask", mask, usable=False, copy=copy), shape)
-
-
 def _lse(value: Any, shape: tuple[int, ...]) -> Array | None:
     if value is None:
         return None
@@ -201,27 +181,3 @@ def _usable(array: Array) -> bool:
     if any(step < 0 for n, step in axes if n > 1):
         return False
     return any(n <= 1 or step == 1 for n, step in axes[2:])
-
-
-def _set_strides(target: Any, array: Array) -> None:
-    for name, size, step in zip(_AXES, array.shape, element_strides(array), strict=True):
-        setattr(target, name, stride(step, size))
-    rows, columns = array.shape[2:]
-    if columns <= 1:
-        target.column = 1
-    elif rows <= 1 and target.column != 1:
-        target.row = 1
-
-
-def _set_place(commands: Commands, target: Any, array: Array, *, output: bool) -> None:
-    buffer, offset = commands.memory.place(array, output=output)
-    target.buffer, target.offset = buffer.handle, offset
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InvalidType(
-            f"attention: {name} is a {type(value).__name__}; expected a number"
-        ) from None

@@ -15,7 +15,9 @@ applied in float32; an activation multiplies an error by at most its largest slo
 Attention: naive means the textbook formula with its two intermediate matrices, S and P, stored in
 the precision of the data, as an implementation without fusion does. An error of d in a score
 changes its probability by a factor of exp(d), so the output by at most d * (P @ |V|) * 2 (once
-through the numerator and once through the denominator).
+through the numerator and once through the denominator). A soft cap has slopes of at most 1 and adds
+the error of its tanh; what ALiBi, masks and biases add counts with its magnitude. Dropout
+multiplies what is left, and its error, by 1 / (1 - p).
 """
 
 from __future__ import annotations
@@ -120,7 +122,8 @@ class Gemm:
 class Attention:
     """The float64 result of attention on [batch, heads, rows, width] and the error it may have.
 
-    `attend` is True where a row may look at a column; `bias` is added after scaling.
+    `attend` is True where a row may look at a column; `bias` is added after scaling and soft cap.
+    `sinks` are logits per head, `keep` is what dropout with probability `dropout` leaves.
     """
 
     def __init__(
@@ -132,6 +135,10 @@ class Attention:
         scale: float,
         attend: Array | None = None,
         bias: Array | None = None,
+        soft_cap: float | None = None,
+        sinks: Array | None = None,
+        keep: Array | None = None,
+        dropout: float = 0.0,
     ) -> None:
         dtype = q.dtype
         groups = q.shape[1] // k.shape[1]
@@ -140,6 +147,8 @@ class Attention:
         def scores(product: Array) -> Array:
             t = product.dtype.type
             s = product * t(scale)
+            if soft_cap is not None:
+                s = t(soft_cap) * np.tanh(s / t(soft_cap))
             if bias is not None:
                 s = s + bias.astype(t)
             return s if attend is None else np.where(attend, s, t(-np.inf))
@@ -147,11 +156,15 @@ class Attention:
         kt = np.swapaxes(k, -1, -2)
         q64, kt64, v64 = (x.astype(np.float64) for x in (q, kt, v))
         s64 = scores(q64 @ kt64)
-        p64, self.lse = softmax(s64)
+        p64, self.lse = softmax(s64, sinks)
+        if keep is not None:
+            p64 = np.where(keep, p64 / (1 - dropout), 0)
         self.expected = p64 @ v64
 
         s32 = scores(naive_product(q, kt))
-        p_naive, _ = softmax(s32.astype(dtype).astype(np.float32))
+        p_naive, _ = softmax(s32.astype(dtype).astype(np.float32), sinks)
+        if keep is not None:
+            p_naive = np.where(keep, p_naive / np.float32(1 - dropout), np.float32(0))
         naive = naive_product(p_naive.astype(dtype), v).astype(dtype).astype(np.float64)
         measured = np.abs(naive - self.expected).max(initial=0.0)
 
@@ -159,6 +172,8 @@ class Attention:
         magnitude = np.where(seen, scale * (np.abs(q64) @ np.abs(kt64)), 0.0)
         if bias is not None:
             magnitude = magnitude + np.where(seen, np.abs(bias.astype(np.float64)), 0.0)
+        if soft_cap is not None:
+            magnitude = magnitude + _FUNCTION_ULPS * np.where(seen, soft_cap, 0.0)
         size = magnitude.max(axis=-1, initial=0.0, keepdims=True)
         score_error = (np.sqrt(q.shape[-1]) + 3) * _F32 * size
         stored = _ROUND[dtype.name] * np.abs(np.where(seen, s64, 0)).max(
@@ -168,7 +183,7 @@ class Attention:
         model = (2 * (score_error + stored) + sums) * (p64 @ np.abs(v64))
         self.tolerance = 2 * np.maximum(measured, model) + output_rounding(self.expected, dtype)
 
-        _, lse_naive = softmax(s32)
+        _, lse_naive = softmax(s32, sinks)
         finite = np.isfinite(self.lse)
         lse = np.where(finite, self.lse, 0)
         off = np.abs(np.where(finite, lse_naive.astype(np.float64) - lse, 0))
@@ -183,12 +198,20 @@ def sums_of_lse(columns: int) -> float:
     return float((np.sqrt(columns) + _FUNCTION_ULPS) * _F32)
 
 
-def softmax(scores: Array) -> tuple[Array, Array]:
-    """Over the last axis, with its log-sum-exp. A row of -inf gives zeros and -inf."""
+def softmax(scores: Array, sinks: Array | None = None) -> tuple[Array, Array]:
+    """Over the last axis, with its log-sum-exp. A row of -inf gives zeros and -inf.
+
+    `sinks` has a logit per head (axis 1) that counts in the sum.
+    """
     top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    if sinks is not None:
+        sink = sinks.astype(scores.dtype)[None, :, None, None]
+        top = np.maximum(top, sink)
     empty = np.isneginf(top)
     e = np.exp(scores - np.where(empty, 0, top))
     total = e.sum(axis=-1, keepdims=True, dtype=scores.dtype)
+    if sinks is not None:
+        total = total + np.exp(sink - np.where(empty, 0, top))
     with np.errstate(divide="ignore"):
         lse = np.where(empty, -np.inf, np.log(total) + np.where(empty, 0, top))
     return e / np.where(empty, 1, total), lse[..., 0]

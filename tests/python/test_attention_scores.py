@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""What changes attention's scores, in any combination, against float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from arrangements import made, sizes
+from hypothesis import given
+from hypothesis import strategies as st
+from philox import kept, philox
+from tolerance import Attention, assert_within, bfloat16
+
+import pymfa
+
+DTYPES = [np.dtype(np.float16), np.dtype(np.float32), bfloat16]
+SIDES = [None, 0, 1, 5, 40, 200]
+
+
+@st.composite
+def problems(draw: st.DrawFn, largest: int) -> dict[str, Any]:
+    kv_heads = draw(st.sampled_from([1, 2]))
+    return {
+        "batch": draw(st.sampled_from([1, 2])),
+        "heads": (kv_heads * draw(st.sampled_from([1, 1, 3])), kv_heads),
+        "length": (draw(sizes(largest)), draw(sizes(largest))),
+        "width": draw(st.sampled_from([d for d in [1, 8, 13, 40, 64] if d <= largest])),
+        "causal": draw(st.sampled_from([False, False, "lower_right", "upper_left"])),
+        "window": draw(st.none() | st.tuples(st.sampled_from(SIDES), st.sampled_from(SIDES))),
+        "soft_cap": draw(st.sampled_from([None, None, 0.7, 20.0])),
+        "alibi": draw(st.sampled_from(["none", "none", "heads", "batches"])),
+        "sinks": draw(st.booleans()),
+        "mask": draw(st.sampled_from(["none", "none", "full", "row", "column", "additive"])),
+        "bias": draw(st.sampled_from(["none", "none", "full", "batch", "column"])),
+        "dropout": draw(st.sampled_from([0.0, 0.0, 0.1, 0.75])),
+        "seed": draw(st.sampled_from([0, 1, 2**40 + 3])),
+        "offset": draw(st.sampled_from([0, 2**35 + 1])),
+    }
+
+
+def reach(rows: int, columns: int, causal: bool | str, window: Any) -> Any:
+    """Which columns each row may see by causal and window."""
+    offset = 0 if causal == "upper_left" else columns - rows
+    distance = np.arange(rows)[:, None] + offset - np.arange(columns)[None]
+    seen = distance >= 0 if causal else np.ones((rows, columns), bool)
+    left, right = window or (None, None)
+    if left is not None:
+        seen = seen & (distance <= left)
+    if right is not None:
+        seen = seen & (distance >= -right)
+    return seen, distance
+
+
+def check(dtype: Any, device: pymfa.Device, problem: dict[str, Any]) -> None:
+    b, (h, hkv), (r, c), d = (problem[key] for key in ("batch", "heads", "length", "width"))
+    rng = np.random.default_rng(problem["seed"])
+    q, k, v = (
+        made(i, s, dtype) for i, s in enumerate([(b, h, r, d), (b, hkv, c, d), (b, hkv, c, d)])
+    )
+    attend, distance = reach(r, c, problem["causal"], problem["window"])
+    added = np.zeros((1, 1, 1, 1))
+    slopes = sinks = mask = bias = keep = None
+    if problem["alibi"] != "none":
+        slopes = rng.random((b, h)[problem["alibi"] == "heads" :], np.float32)
+        added = added - np.broadcast_to(slopes, (b, h))[..., None, None] * np.abs(distance)
+    if problem["mask"] == "additive":
+        mask = made(5, (b, 1, r, c), dtype)
+        added = added + mask.astype(np.float64)
+    elif problem["mask"] != "none":
+        shape = {"full": (b, h, r, c), "row": (r, 1), "column": (b, 1, 1, c)}[problem["mask"]]
+        mask = rng.random(shape) < 0.6
+        attend = attend & mask
+    if problem["bias"] != "none":
+        shape = {"full": (b, h, r, c), "batch": (b, 1, r, c), "column": (c,)}[problem["bias"]]
+        bias = made(6, shape, np.float32)
+        bias[rng.random(shape) < 0.1] = -np.inf
+        attend = attend & ~np.isneginf(bias)
+        added = added + np.where(np.isneginf(bias), 0, bias)
+    if problem["sinks"]:
+        sinks = made(7, (h,), np.float32)
+    if problem["dropout"]:
+        keep = kept((b, h, r, c), problem["dropout"], problem["seed"], problem["offset"])
+    reference = Attention(
+        q, k, v, scale=d**-0.5, attend=np.broadcast_to(attend, (b, h, r, c)),
+        bias=np.broadcast_to(added, (b, h, r, c)), soft_cap=problem["soft_cap"], sinks=sinks,
+        keep=keep, dropout=problem["dropout"],
+    )  # fmt: skip
+    options = {key: problem[key] for key in ("causal", "window", "soft_cap", "dropout")}
+    out, lse = pymfa.attention(
+        q, k, v, **options, alibi=slopes, sinks=sinks, mask=mask, bias=bias, seed=problem["seed"],
+        offset=problem["offset"], return_lse=True, device=device,
+    )  # fmt: skip
+    assert_within(out, reference.expected, reference.tolerance, "O")
+    assert_within(lse, reference.lse, reference.lse_tolerance, "LSE")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@given(problem=problems(130))
+def test_sweep(fast: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
+    check(dtype, fast, problem)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@given(problem=problems(9))
+def test_sweep_small(device: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
+    check(dtype, device, problem)
+
+
+def test_philox_is_that_of_its_paper() -> None:
+    """The known answers published with Random123."""
+    full = (1 << 32) - 1
+    assert [int(w) for w in philox([0, 0, 0, 0], [0, 0])] == [
+        0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8,
+    ]  # fmt: skip
+    assert [int(w) for w in philox([full] * 4, [full] * 2)] == [
+        0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD,
+    ]  # fmt: skip
+
+
+def test_dropout_drops_as_many_as_it_says(fast: pymfa.Device) -> None:
+    """With equal scores and V the identity, O shows which weights are left."""
+    n = 256
+    q = np.zeros((2, 2, n, 8), np.float32)
+    v = np.broadcast_to(np.eye(n, dtype=np.float32), (2, 2, n, n)).copy()
+    out = pymfa.attention(q, q, v, dropout=0.25, seed=11, device=fast)
+    left = out != 0
+    np.testing.assert_array_equal(left, kept(left.shape, 0.25, 11, 0))
+    # A binomial is within five standard deviations but once in 1.7 million.
+    assert abs(left.mean() - 0.75) < 5 * (0.25 * 0.75 / left.size) ** 0.5
+    assert (out[left] == np.float32(1 / n / 0.75)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"window": 3}, "window"),
+        ({"window": (1, -2)}, "window"),
+        ({"soft_cap": -1.0}, "soft_cap"),
+        ({"soft_cap": float("nan")}, "soft_cap"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"dropout": -0.5}, "dropout"),
+        ({"dropout": 0.5, "seed": -1}, "seed"),
+        ({"alibi": np.ones(3, np.float32)}, "alibi"),
+        ({"alibi": np.ones(2)}, "alibi"),
+        ({"sinks": np.ones((1, 2), np.float32)}, "sinks"),
+        ({"bias": np.ones((4, 4), bool)}, "bias"),
+        ({"bias": np.ones((5, 4), np.float32)}, "bias"),
+        ({"sparsity": "maybe"}, "sparsity"),
+        ({"out_dtype": np.float64}, "out_dtype"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:
+    x = np.zeros((1, 2, 4, 8), np.float16)
+    with pytest.raises(pymfa.Error, match=words):
+        pymfa.attention(x, x, x, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float16), bfloat16], ids=lambda d: d.name)
+def test_float32_output_of_16_bit_inputs(device: pymfa.Device, dtype: Any) -> None:
+    q, k, v = (made(i, (1, 2, 9, 16), dtype) for i in range(3))
+    wide = pymfa.attention(q, k, v, out_dtype=np.float32, device=device)
+    assert wide.dtype == np.float32
+    np.testing.assert_array_equal(wide.astype(dtype), pymfa.attention(q, k, v, device=device))
+    exact = Attention(*(x.astype(np.float32) for x in (q, k, v)), scale=0.25)
+    assert_within(wide, exact.expected, exact.tolerance)
+
+
+@pytest.mark.parametrize("sparsity", ["auto", "on", "off"])
+def test_sparsity_does_not_change_the_result(device: pymfa.Device, sparsity: str) -> None:
+    q, k, v = (made(i, (1, 2, 40, 8), np.float32) for i in range(3))
+    mask = np.zeros((40, 40), bool)
+    mask[:, 5:9] = mask[20:, 30:] = True
+    expected = pymfa.attention(q, k, v, mask=mask, sparsity="off", device=device)
+    out = pymfa.attention(q, k, v, mask=mask, sparsity=sparsity, device=device)
+    np.testing.assert_array_equal(out, expected)
