@@ -13,6 +13,7 @@ python -m pymfa JOB [ARGUMENTS]
   demo [SENTENCE...]      embed sentences with a real transformer
   selftest                check the results of the main operations
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached
+  conformance FILE        a pipeline for every function of a metallib, and a table
 """
 
 
@@ -38,6 +39,10 @@ def main(arguments: list[str]) -> int:
         from . import bench
 
         return bench.main(rest)
+    if job == "conformance":
+        from . import conformance
+
+        return conformance.main(rest)
     helpful = job in ("-h", "--help", "help")
     print(_USAGE, end="", file=sys.stdout if helpful else sys.stderr)
     return 0 if helpful else 2

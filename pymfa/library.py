@@ -124,6 +124,7 @@ class Pipeline:
         self.max_threads_per_threadgroup = int(info.max_threads_per_threadgroup)
         self.simd_width = int(info.simd_width)
         self.static_threadgroup_memory = int(info.static_threadgroup_memory)
+        self.code_bytes = int(info.code_bytes)
         self.arguments = _arguments(info.arguments, int(info.argument_count))
 
     def __repr__(self) -> str:

@@ -187,6 +187,7 @@ mfa_status mfa_pipeline_get_info(mfa_pipeline pipeline, mfa_pipeline_info* info)
     filled.static_threadgroup_memory = from.host->static_threadgroup_memory;
     filled.argument_count = from.arguments.size();
     filled.arguments = from.arguments.data();
+    filled.code_bytes = from.host->code_bytes;
     return MFA_WRITE(info, filled, mfa_pipeline_info);
   });
 }

@@ -53,7 +53,7 @@ struct Pipeline {
   Object metal;
   std::string function;
   uint32_t max_threads = 0, simd_width = 0;
-  uint64_t static_threadgroup_memory = 0;
+  uint64_t static_threadgroup_memory = 0, code_bytes = 0;
   std::vector<Argument> arguments;
 };
 

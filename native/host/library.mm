@@ -232,6 +232,8 @@ Outcome<std::shared_ptr<Pipeline>> Library::pipeline(const std::string& name,
     pipeline->max_threads = (uint32_t)[state maxTotalThreadsPerThreadgroup];
     pipeline->simd_width = (uint32_t)[state threadExecutionWidth];
     pipeline->static_threadgroup_memory = [state staticThreadgroupMemoryLength];
+    if ([state respondsToSelector:@selector(mfaCodeBytes)])
+      pipeline->code_bytes = [(id<MFAPipelineExtras>)state mfaCodeBytes];
     pipeline->arguments = arguments_of([reflection bindings]);
     return pipeline;
   }

@@ -12,6 +12,9 @@
 
 /// What our CPU device tells beyond Metal's protocols. Apple's objects do not respond to these, so
 /// each is asked for with -respondsToSelector: first.
+@protocol MFAPipelineExtras <NSObject>
+- (NSUInteger)mfaCodeBytes;
+@end
 @protocol MFADeviceExtras <NSObject>
 - (NSString*)mfaDeviceName;
 - (NSUInteger)mfaWorkers;

@@ -527,6 +527,8 @@ typedef struct mfa_pipeline_info {
   uint64_t static_threadgroup_memory;
   size_t argument_count;
   const mfa_argument* arguments; /* those that are there with these constants */
+  uint64_t code_bytes; /* machine code and its constants when the pipeline was made; 0 where the
+                        * device does not tell */
 } mfa_pipeline_info;
 
 mfa_status mfa_pipeline_new(mfa_library library, const char* function,

@@ -46,6 +46,8 @@ class Kernel {
   uint32_t max_threads() const { return max_threads_; }
   uint32_t static_threadgroup_bytes() const { return reflection().static_threadgroup_bytes; }
   bool whole_simdgroups() const { return whole_simdgroups_; }
+  /// Bytes of machine code and its constants, of the variants compiled so far.
+  size_t code_bytes() const { return pipeline_->code_bytes(); }
 
   /// Compiles the variant on first use; afterwards one load.
   Result<const exec::Code*> code(exec::Shape shape) const;

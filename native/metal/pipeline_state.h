@@ -2,6 +2,7 @@
 // MTLComputePipelineState over kernel.h.
 #pragma once
 
+#import <Metal/MFAExtras.h>
 #import <Metal/Metal.h>
 
 #include <memory>
@@ -10,7 +11,7 @@
 
 @class MFADevice;
 
-@interface MFAPipelineState : NSObject <MTLComputePipelineState> {
+@interface MFAPipelineState : NSObject <MTLComputePipelineState, MFAPipelineExtras> {
  @public
   std::shared_ptr<const mfa::metal::Kernel>* kernel;  // never null
 

@@ -82,6 +82,10 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
   return (*kernel)->static_threadgroup_bytes();
 }
 
+- (NSUInteger)mfaCodeBytes {
+  return (*kernel)->code_bytes();
+}
+
 - (BOOL)supportIndirectCommandBuffers {
   return NO;
 }

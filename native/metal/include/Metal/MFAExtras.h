@@ -18,6 +18,11 @@ NS_ASSUME_NONNULL_BEGIN
 - (NSArray<id<MTLBinding>>*)mfaBindings;
 @end
 
+@protocol MFAPipelineExtras <NSObject>
+/// Bytes of machine code made for the pipeline so far.
+- (NSUInteger)mfaCodeBytes;
+@end
+
 /// Checks a dispatch while it is encoded.
 @protocol MFAEncoderExtras <NSObject>
 /// The error a dispatch with the bindings made so far would end in; nil if it would run. Nothing is
