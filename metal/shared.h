@@ -90,6 +90,17 @@
 #define MFA_CONSTANT_O_TYPE 334      // uint, MTLDataType of O
 #define MFA_CONSTANT_PACKED 335  // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
 
+// ---- Function constants of convolution.
+#define MFA_CONSTANT_VARIANT 450     // uint, MFA_VARIANT_*
+#define MFA_CONSTANT_DIMENSIONS 451  // uint: spatial dimensions, 1 to 3
+#define MFA_CONSTANT_WINDOW_Z 452    // uint: the window's size along each dimension; z is the
+#define MFA_CONSTANT_WINDOW_Y 453    // outermost, x the innermost one
+#define MFA_CONSTANT_WINDOW_X 454
+#define MFA_CONSTANT_PART_OF_WINDOW 455    // bool: only some positions of the window take part
+#define MFA_CONSTANT_WINDOW_ROWS 456       // bool: a row of the window is contiguous in the data
+#define MFA_CONSTANT_TRANSFORMED_TYPE 457  // uint, MTLDataType of what Winograd's GEMM multiplies
+#define MFA_CONSTANT_PALETTE_BITS 458      // uint: bits of an index; 0: dense weights
+
 // ---- Defaults of undefined tile constants.
 #define MFA_DEFAULT_M_SIMD 32
 #define MFA_DEFAULT_N_SIMD 32
@@ -112,6 +123,12 @@
 #define MFA_ACTIVATION_GELU 2       // x * Phi(x), with erf
 #define MFA_ACTIVATION_GELU_TANH 3  // the approximation with tanh
 #define MFA_ACTIVATION_SILU 4
+
+#define MFA_VARIANT_IMPLICIT_GEMM 0
+#define MFA_VARIANT_DEPTHWISE 1
+#define MFA_VARIANT_WINOGRAD_DATA 2     // data -> transformed data
+#define MFA_VARIANT_WINOGRAD_WEIGHTS 3  // weights, dense or palettized -> transformed weights
+#define MFA_VARIANT_WINOGRAD_INVERSE 4  // products -> output
 
 #define MFA_CAUSAL_NONE 0
 #define MFA_CAUSAL_LOWER_RIGHT 1  // the last query sees every key: column <= row + C - R
@@ -156,6 +173,12 @@
 #define MFA_SLOT_INPUT 0           // cast
 #define MFA_SLOT_OUTPUT 1          // cast
 #define MFA_SLOT_TILES 0           // [[threadgroup(0)]]
+
+// ---- Buffer slots of convolution; its bias is in MFA_SLOT_BIAS.
+#define MFA_SLOT_DATA 0
+#define MFA_SLOT_WEIGHTS 1
+#define MFA_SLOT_RESULT 2
+#define MFA_SLOT_PALETTE 4
 
 #define MFA_SIMDGROUP_SIZE 32
 
@@ -210,6 +233,24 @@ struct mfa_cast_parameters {
   uint64_t input_row, output_row;  // elements from one row to the next
 };
 
+/// Slot 20 of convolution, all variants but Winograd's. Index 0 is the outermost dimension (z), 2
+/// the innermost (x); sizes along dimensions that are not there are 1. Strides count elements.
+///
+/// Output o (0 <= o < outputs) along a dimension meets tap t (0 <= t < taps) of the window at input
+/// coordinate first + o * step + t * tap_step, with the weight at window position
+/// window_first + t * window_step.
+struct mfa_convolution_parameters {
+  uint32_t images, groups;
+  uint32_t C, K;  // channels of one group
+  uint32_t input[3], outputs[3], taps[3];
+  int32_t first[3], step[3], tap_step[3];
+  uint32_t window_first[3], window_step[3];
+  uint64_t input_image, input_stride[3];  // from one image, one coordinate to the next
+  uint64_t output_image,
+      output_stride[3];  // likewise; from one output of this dispatch to the next
+  uint64_t output_first;
+};
+
 #define MFA_CAST_PER_THREAD 8  // elements a thread of `cast` converts
 
 // ---- Threadgroup memory, in bytes. `element` is sizeof(float) with MFA_CONSTANT_TILE_FLOAT, else
@@ -225,6 +266,10 @@ struct mfa_cast_parameters {
                                    staged)                                                  \
   MFA_MAX_OF(MFA_GEMM_TILE_BYTES(M_group, N_group, K_simd, A_padding, B_padding, element),  \
              (staged) ? MFA_GEMM_STAGE_BYTES(M_group, N_group) : 0u)
+
+/// Implicit GEMM: what is known of each row of the block, then tiles as GEMM has them.
+#define MFA_CONVOLUTION_ROW_BYTES 32
+#define MFA_DEPTHWISE_PIXELS 64  // outputs of a threadgroup of the depthwise variant
 
 /// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
 #define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \

@@ -5,6 +5,7 @@ from . import native
 from .arrays import bfloat16
 from .buffer import Buffer
 from .commands import Commands
+from .convolution import convolution
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
@@ -52,6 +53,7 @@ __all__ = [
     "bfloat16",
     "bgemm",
     "cast",
+    "convolution",
     "device",
     "devices",
     "explain",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array
-from .encode import attention, cast, dispatch, gemm
+from .encode import attention, cast, convolution, dispatch, gemm
 from .errors import Failure
 from .memory import Memory
 
@@ -57,6 +57,10 @@ class Commands:
     ) -> Array:
         """See pymfa.attention. `lse` is a float32 array to fill, instead of return_lse."""
         return attention.encode(self, q, k, v, out=out, lse=lse, **options)
+
+    def convolution(self, x: Any, w: Any, **options: Any) -> Array:
+        """See pymfa.convolution."""
+        return convolution.encode(self, x, w, **options)
 
     def cast(self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None) -> Array:
         """See pymfa.cast."""

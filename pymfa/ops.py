@@ -128,7 +128,7 @@ def attention(
     sparsity says whether blocks that mask and bias exclude as a whole are looked for first: "auto",
     "on" or "off". The result is the same.
     """
-    with _device(device, q, k, v, out).commands() as commands:
+    with find(device, q, k, v, out).commands() as commands:
         lse = None
         if return_lse:
             shape = attention_.lse_shape(attention_._input("q", q), layout)
@@ -169,16 +169,16 @@ def cast(
     x: Any, dtype: DTypeLike | None = None, *, out: Any = None, device: Device | str | None = None
 ) -> Array:
     """x as float16, bfloat16 or float32, rounded to nearest even."""
-    with _device(device, x, out).commands() as commands:
+    with find(device, x, out).commands() as commands:
         return cast_.encode(commands, x, dtype, out=out, copy=True)
 
 
 def _gemm(name: str, a: Any, b: Any, device: Device | str | None, **options: Any) -> Array:
-    with _device(device, a, b, options["out"]).commands() as commands:
+    with find(device, a, b, options["out"]).commands() as commands:
         return gemm_.encode(commands, name, a, b, copy=True, **options)
 
 
-def _device(given: Device | str | None, *operands: Any) -> Device:
+def find(given: Device | str | None, *operands: Any) -> Device:
     """The one given, else that of the buffers the operands lie in, else the default."""
     if given is not None:
         return find_device(given)

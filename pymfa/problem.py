@@ -31,6 +31,11 @@ SPARSITY = {
     "on": "MFA_SPARSITY_ON",
     "off": "MFA_SPARSITY_OFF",
 }
+ALGORITHMS = {
+    "auto": "MFA_ALGORITHM_AUTO",
+    "direct": "MFA_ALGORITHM_DIRECT",
+    "winograd": "MFA_ALGORITHM_WINOGRAD",
+}
 LAYOUTS = {"BHND": "MFA_LAYOUT_BHND", "BNHD": "MFA_LAYOUT_BNHD"}
 
 

@@ -10,5 +10,6 @@ namespace mfa::api {
 Outcome<host::Gemm> problem_of(const mfa_gemm_desc* desc, uint32_t type, bool bias);
 Outcome<host::Attention> problem_of(const mfa_attention_desc* desc, bool lse);
 Outcome<host::Cast> problem_of(const mfa_cast_desc* desc);
+Outcome<host::Convolution> problem_of(const mfa_convolution_desc* desc, bool bias);
 
 }  // namespace mfa::api

@@ -36,6 +36,12 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
+    case MFA_OPERATION_CONVOLUTION: {
+      auto checked =
+          problem_of(static_cast<const mfa_convolution_desc*>(problem.desc), problem.has_bias);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
     case MFA_OPERATION_CAST: {
       auto checked = problem_of(static_cast<const mfa_cast_desc*>(problem.desc));
       if (!checked.ok()) return checked.status();

@@ -10,5 +10,6 @@ namespace mfa::host {
 Status encode(Commands& commands, const Gemm& problem, const GemmOperands& operands);
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands);
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands);
+Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands);
 
 }  // namespace mfa::host

@@ -12,6 +12,14 @@
 
 namespace mfa::host {
 
+/// What a slot of a step is bound to, where that differs from step to step.
+struct Place {
+  enum class Of { data, weights, bias, result, workspace };
+  uint32_t slot;
+  Of of;
+  uint64_t offset = 0;  // bytes
+};
+
 /// One dispatch: everything but the buffers.
 struct Step {
   KernelDescriptor kernel;
@@ -19,17 +27,19 @@ struct Step {
   uint64_t grid[3];        // threadgroups; a 0 means that nothing is to do
   uint32_t threads;        // per threadgroup
   uint64_t threadgroup_memory;
+  std::vector<Place> places = {};  // convolution
 };
 
 struct Plan {
   std::vector<Step> steps;  // empty: nothing to do
   uint32_t tile[3] = {0, 0, 0};
-  uint64_t workspace = 0;  // bytes of block summaries
+  uint64_t workspace = 0;  // bytes of device memory for what steps hand on
   const char* reason = "nothing to compute";
 };
 
 Outcome<Plan> plan(const Device& device, const Gemm& problem);
 Outcome<Plan> plan(const Device& device, const Attention& problem);
 Outcome<Plan> plan(const Device& device, const Cast& problem);
+Outcome<Plan> plan(const Device& device, const Convolution& problem);
 
 }  // namespace mfa::host

@@ -65,4 +65,24 @@ struct CastOperands {
   Operand source, destination;
 };
 
+enum class Algorithm { automatic = 0, direct = 1, winograd = 2 };
+
+/// Data N, spatial..., C; weights K, window..., C / groups; output N, spatial..., K. Arrays have
+/// the outermost dimension first and are filled from the end: sizes along dimensions that are not
+/// there are 1.
+struct Convolution {
+  uint32_t type;
+  uint32_t dimensions;
+  uint64_t images, C, K, groups;
+  uint64_t input[3], output[3], window[3], stride[3], dilation[3];
+  uint64_t padding[3];  // before the first element; transposed: how much of the output is cut off
+  uint32_t activation;
+  Algorithm algorithm;
+  bool transposed, bias;
+};
+
+struct ConvolutionOperands {
+  Operand data, weights, bias, result;
+};
+
 }  // namespace mfa::host

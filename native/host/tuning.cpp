@@ -54,6 +54,21 @@ constexpr AttentionTile attention_tiles[] = {
     {true, 0, any, 512, 8, 8, 1, false, "large heads"},
 };
 
+// CPU: as for GEMM; the fewer output channels, the more pixels. GPU: not measured.
+constexpr ConvolutionTile convolution_tiles[] = {
+    // gpu  pixels  K  elements  M   N   K  Ms Ns float  staged
+    {false, any, 8, any, 64, 8, 64, 1, 1, true, true, "at most 8 channels"},
+    {false, any, 16, any, 64, 16, 64, 1, 1, true, true, "at most 16 channels"},
+    {false, 8, any, any, 8, 64, 64, 1, 1, true, true, "at most 8 pixels"},
+    {false, 16, any, any, 16, 64, 64, 1, 1, true, true, "at most 16 pixels"},
+    {false, any, 32, any, 64, 32, 64, 1, 1, true, true, "at most 32 channels"},
+    {false, any, any, 65536, 32, 64, 64, 1, 1, true, true, "few elements"},
+    {false, any, any, any, 64, 64, 64, 1, 1, true, true, "large images"},
+
+    {true, any, 16, any, 32, 8, 32, 4, 1, false, false, "at most 16 channels"},
+    {true, any, any, any, 16, 16, 32, 2, 2, false, false, "many channels"},
+};
+
 bool is_gpu(const Device& device) { return device.backend == Backend::metal; }
 
 }  // namespace
@@ -67,6 +82,13 @@ uint64_t round_up(uint64_t value, uint64_t multiple) {
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type) {
   return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
                                     tile.K_simd, tile.A_padding, tile.B_padding,
+                                    tile.tile_float ? 4u : type_size(type), tile.staged);
+}
+
+uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type) {
+  uint32_t M_group = tile.M_simd * tile.M_splits, N_group = tile.N_simd * tile.N_splits;
+  return uint64_t(M_group) * MFA_CONVOLUTION_ROW_BYTES +
+         MFA_GEMM_THREADGROUP_BYTES(M_group, N_group, tile.K_simd, 0, 0,
                                     tile.tile_float ? 4u : type_size(type), tile.staged);
 }
 
@@ -86,6 +108,18 @@ const GemmTile* gemm_tile(const Device& device, const Gemm& problem) {
     if (tile.type != 0 && tile.type != problem.type) continue;
     if (problem.M > tile.max_M || problem.N > tile.max_N || problem.K > tile.max_K) continue;
     if (elements > tile.max_elements) continue;
+    return &tile;
+  }
+  return nullptr;
+}
+
+const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,
+                                        uint64_t pixels) {
+  for (const ConvolutionTile& tile : convolution_tiles) {
+    if (tile.gpu != is_gpu(device)) continue;
+    if (pixels > tile.max_pixels || problem.K / problem.groups > tile.max_K) continue;
+    if (tile.max_elements != any && pixels > tile.max_elements / problem.K) continue;
+    if (convolution_memory(tile, problem.type) > device.max_threadgroup_memory) continue;
     return &tile;
   }
   return nullptr;

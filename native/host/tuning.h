@@ -35,12 +35,26 @@ struct AttentionTile {
   const char* reason;
 };
 
+/// Columns of the table of the implicit GEMM of a convolution, taken like those of attention.
+struct ConvolutionTile {
+  // Preconditions.
+  bool gpu;
+  uint64_t max_pixels, max_K, max_elements;  // K of one group; pixels * K of all groups
+  // What is set.
+  uint16_t M_simd, N_simd, K_simd, M_splits, N_splits;
+  bool tile_float, staged;
+  const char* reason;
+};
+
 /// Null if no row holds.
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem);
 const AttentionTile* attention_tile(const Device& device, const Attention& problem);
+const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,
+                                        uint64_t pixels);
 
 /// Threadgroup memory in bytes.
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type);
+uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type);
 uint64_t attention_memory(const AttentionTile& tile, const Attention& problem);
 
 uint32_t type_size(uint32_t type);

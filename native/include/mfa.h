@@ -372,6 +372,64 @@ typedef struct mfa_attention_operands {
 mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,
                          const mfa_attention_operands* operands);
 
+/* ---------------------------------------------------------------- convolution ------------ */
+
+typedef enum mfa_padding {
+  MFA_PADDING_EXPLICIT = 0, /* what `padding` and `padding_end` say */
+  MFA_PADDING_SAME = 1,     /* so that output size = ceil(input size / stride); an odd element of
+                             * padding goes behind the last one */
+  MFA_PADDING_VALID = 2     /* none */
+} mfa_padding;
+
+typedef enum mfa_algorithm {
+  MFA_ALGORITHM_AUTO = 0,    /* whichever is expected to be the fastest */
+  MFA_ALGORITHM_DIRECT = 1,  /* a matrix product, implicit GEMM or depthwise */
+  MFA_ALGORITHM_WINOGRAD = 2 /* F(3x3, 3x3); unsupported where it does not apply */
+} mfa_algorithm;
+
+/* Convolution in 1 to 3 dimensions as neural networks mean it (no mirroring of the window),
+ * accumulated in FP32:
+ *   result = activation(sum over window and channels of data * weights + bias)
+ * Channels last, packed: data N, spatial..., C; weights K, window..., C / groups; bias K; result
+ * N, spatial..., K. Group g reads channels [g * C / groups, (g + 1) * C / groups) and gives
+ * [g * K / groups, (g + 1) * K / groups). Arrays have the outermost dimension first; entries behind
+ * `dimensions` are not used. Output size, with window' = dilation * (window - 1) + 1:
+ *   floor((input + padding + padding_end - window') / stride) + 1
+ * and transposed, where the weights have the same shape and meaning of K and C:
+ *   (input - 1) * stride + window' - padding - padding_end + output_padding
+ */
+typedef struct mfa_convolution_desc {
+  size_t size;
+  uint64_t N;           /* images; 0 is allowed */
+  uint64_t C, K;        /* channels of data and of the result; 0 is allowed */
+  uint64_t groups;      /* a divisor of C and K; 0: 1 */
+  uint64_t input[3];    /* spatial sizes; 0 is allowed */
+  uint64_t window[3];   /* at least 1, and at most the padded input unless transposed */
+  uint64_t stride[3];   /* 0: 1 */
+  uint64_t dilation[3]; /* 0: 1 */
+  uint64_t padding[3], padding_end[3]; /* zeros before and behind; transposed: what is cut off */
+  uint64_t
+      output_padding[3]; /* transposed: more outputs at the end, fewer than stride or dilation */
+  uint32_t dimensions;   /* 1, 2 or 3 */
+  mfa_type type;         /* of all operands: HALF, BFLOAT or FLOAT; 0: HALF */
+  mfa_padding padding_mode;
+  mfa_algorithm algorithm;
+  mfa_activation activation;
+  bool transposed; /* the adjoint of a convolution: each input is spread over a window of outputs */
+} mfa_convolution_desc;
+
+typedef struct mfa_convolution_operands {
+  size_t size;
+  mfa_operand data, weights, result;
+  mfa_operand bias; /* may be absent */
+} mfa_convolution_operands;
+
+/* The result may not overlap anything else. */
+mfa_status mfa_convolution(mfa_commands commands, const mfa_convolution_desc* desc,
+                           const mfa_convolution_operands* operands);
+/* The spatial sizes of the result; as many as `dimensions` are written. */
+mfa_status mfa_convolution_output_size(const mfa_convolution_desc* desc, uint64_t sizes[3]);
+
 /* ---------------------------------------------------------------- casts ------------------ */
 
 /* Rows of `count` elements converted between HALF, BFLOAT and FLOAT, rounded to nearest even. */
@@ -396,11 +454,12 @@ mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
 /* ---------------------------------------------------------------- questions, preparation - */
 
 typedef enum mfa_operation {
-  MFA_OPERATION_HGEMM = 1,     /* mfa_gemm_desc */
-  MFA_OPERATION_SGEMM = 2,     /* mfa_gemm_desc */
-  MFA_OPERATION_BGEMM = 3,     /* mfa_gemm_desc */
-  MFA_OPERATION_ATTENTION = 4, /* mfa_attention_desc */
-  MFA_OPERATION_CAST = 5       /* mfa_cast_desc */
+  MFA_OPERATION_HGEMM = 1,      /* mfa_gemm_desc */
+  MFA_OPERATION_SGEMM = 2,      /* mfa_gemm_desc */
+  MFA_OPERATION_BGEMM = 3,      /* mfa_gemm_desc */
+  MFA_OPERATION_ATTENTION = 4,  /* mfa_attention_desc */
+  MFA_OPERATION_CAST = 5,       /* mfa_cast_desc */
+  MFA_OPERATION_CONVOLUTION = 7 /* mfa_convolution_desc */
 } mfa_operation;
 
 /* A descriptor and which operation it belongs to, plus which optional operands there will be. */
@@ -408,7 +467,7 @@ typedef struct mfa_problem {
   size_t size;
   const void* desc;
   mfa_operation operation;
-  bool has_bias; /* GEMM */
+  bool has_bias; /* GEMM, convolution */
   bool has_lse;  /* attention */
 } mfa_problem;
 
@@ -576,6 +635,8 @@ mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
 #define MFA_GEMM_OPERANDS_INIT {.size = sizeof(mfa_gemm_operands)}
 #define MFA_ATTENTION_DESC_INIT {.size = sizeof(mfa_attention_desc)}
 #define MFA_ATTENTION_OPERANDS_INIT {.size = sizeof(mfa_attention_operands)}
+#define MFA_CONVOLUTION_DESC_INIT {.size = sizeof(mfa_convolution_desc)}
+#define MFA_CONVOLUTION_OPERANDS_INIT {.size = sizeof(mfa_convolution_operands)}
 #define MFA_CAST_DESC_INIT {.size = sizeof(mfa_cast_desc)}
 #define MFA_CAST_OPERANDS_INIT {.size = sizeof(mfa_cast_operands)}
 #define MFA_PROBLEM_INIT {.size = sizeof(mfa_problem)}

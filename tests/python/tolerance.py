@@ -232,3 +232,90 @@ def assert_within(actual: Array, expected: Array, tolerance: Array, what: str = 
             f"{expected[worst]!r} within {np.broadcast_to(tolerance, error.shape)[worst]:.3g}; "
             f"{int((~(excess <= 0)).sum())} of {error.size} are too far off"
         )
+
+
+class Convolution:
+    """The float64 result of a convolution with channels last and the error it may have.
+
+    Naive means: one product after another, added up in float32, as for a GEMM with as many terms
+    as the window has elements.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        w: Array,
+        *,
+        bias: Array | None = None,
+        activation: str = "none",
+        **geometry: Any,
+    ) -> None:
+        def rest(total: Array) -> Array:
+            t = total.dtype.type
+            return activate(activation, total if bias is None else total + bias.astype(t))
+
+        x64, w64 = x.astype(np.float64), w.astype(np.float64)
+        self.expected = rest(naive_convolution(x64, w64, **geometry))
+        x32, w32 = x.astype(np.float32), w.astype(np.float32)
+        naive = rest(naive_convolution(x32, w32, **geometry))
+        measured = np.abs(naive.astype(x.dtype).astype(np.float64) - self.expected).max(initial=0.0)
+        terms = naive_convolution(np.abs(x64), np.abs(w64), **geometry)
+        extra = 0.0 if bias is None else np.abs(bias.astype(np.float64))
+        count = w[0].size
+        model = SLOPE[activation] * _F32 * (np.sqrt(count) * terms + 3 * (terms + extra))
+        if activation not in ("none", "relu"):
+            model = model + _FUNCTION_ULPS * _F32 * (terms + extra)
+        self.terms = terms
+        self.tolerance = 2 * np.maximum(measured, model) + output_rounding(self.expected, x.dtype)
+
+
+def naive_convolution(
+    x: Array,
+    w: Array,
+    *,
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int = 1,
+    transposed: bool = False,
+    output_padding: tuple[int, ...] = (),
+) -> Array:
+    """One position of the window after another, in the type of x."""
+    dims = x.ndim - 2
+    window = w.shape[1:-1]
+    if transposed:
+        # The same as a convolution with the mirrored window over the data spread by the stride.
+        spread = [
+            x.shape[0],
+            *((n - 1) * s + 1 for n, s in zip(x.shape[1:-1], stride, strict=True)),
+            x.shape[-1],
+        ]
+        wide = np.zeros(spread, x.dtype)
+        wide[(slice(None), *(slice(None, None, s) for s in stride))] = x
+        reach = [d * (n - 1) for d, n in zip(dilation, window, strict=True)]
+        more = output_padding or (0,) * dims
+        around = [(r - p[0], r - p[1] + o) for r, p, o in zip(reach, padding, more, strict=True)]
+        x, w = wide, w[(slice(None), *(slice(None, None, -1),) * dims)]
+        stride, padding = (1,) * dims, tuple(around)
+    cut = tuple(
+        slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(padding, x.shape[1:-1], strict=True)
+    )
+    x = x[(slice(None), *cut)]
+    x = np.pad(x, [(0, 0), *((max(b, 0), max(e, 0)) for b, e in padding), (0, 0)])
+    size = tuple(
+        (n - d * (k - 1) - 1) // s + 1
+        for n, d, k, s in zip(x.shape[1:-1], dilation, window, stride, strict=True)
+    )
+    out = np.zeros((x.shape[0], *size, w.shape[0]), x.dtype)
+    per_in, per_out = x.shape[-1] // groups, w.shape[0] // groups
+    for tap in np.ndindex(*window):
+        at = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap, dilation, size, stride, strict=True)
+        )
+        part = x[(slice(None), *at)]
+        for g in range(groups):
+            data = part[..., g * per_in : (g + 1) * per_in]
+            weights = w[(slice(g * per_out, (g + 1) * per_out), *tap)]
+            out[..., g * per_out : (g + 1) * per_out] += data @ weights.T
+    return out

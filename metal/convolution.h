@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Function constants of `convolution`, beside those of its GEMM -> what every variant needs to
+// know.
+#pragma once
+
+#include "gemm.h"
+
+constant uint given_variant [[function_constant(MFA_CONSTANT_VARIANT)]];
+constant uint given_dimensions [[function_constant(MFA_CONSTANT_DIMENSIONS)]];
+constant uint given_window_z [[function_constant(MFA_CONSTANT_WINDOW_Z)]];
+constant uint given_window_y [[function_constant(MFA_CONSTANT_WINDOW_Y)]];
+constant uint given_window_x [[function_constant(MFA_CONSTANT_WINDOW_X)]];
+constant bool given_part_of_window [[function_constant(MFA_CONSTANT_PART_OF_WINDOW)]];
+constant bool given_window_rows [[function_constant(MFA_CONSTANT_WINDOW_ROWS)]];
+constant uint given_data_type [[function_constant(MFA_CONSTANT_DATA_TYPE)]];
+
+constant uint variant = MFA_OR(given_variant, MFA_VARIANT_IMPLICIT_GEMM);
+constant uint dimensions = MFA_OR(given_dimensions, 2);
+constant uint window_z = dimensions > 2 ? MFA_OR(given_window_z, 1) : 1;
+constant uint window_y = dimensions > 1 ? MFA_OR(given_window_y, 1) : 1;
+constant uint window_x = MFA_OR(given_window_x, 1);
+constant uint window_size = window_z * window_y * window_x;
+constant bool part_of_window = MFA_OR(given_part_of_window, false);
+constant bool window_rows = MFA_OR(given_window_rows, false) && !part_of_window;
+constant uint data_type = MFA_OR(given_data_type, MFA_TYPE_FLOAT);
+
+constant bool implicit_gemm = variant == MFA_VARIANT_IMPLICIT_GEMM;
+constant bool depthwise = variant == MFA_VARIANT_DEPTHWISE;
+constant bool convolution_supported =
+    dimensions >= 1 && dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
+    (implicit_gemm || depthwise) &&
+    (data_type == MFA_TYPE_FLOAT || data_type == MFA_TYPE_HALF || data_type == MFA_TYPE_BFLOAT) &&
+    (M_simd | N_simd | K_simd) % 8 == 0 && M_tiles <= MFA_MAX_GEMM_ROWS &&
+    M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
+
+struct convolution_buffers {
+  const device uchar *data, *weights, *bias, *palette;
+  device uchar* result;
+  constant mfa_convolution_parameters* parameters;
+};
+
+/// The taps that take part; compile-time numbers unless only a part of the window does.
+inline uint3 taps_of(constant mfa_convolution_parameters& p) {
+  return part_of_window ? uint3(p.taps[2], p.taps[1], p.taps[0])
+                        : uint3(window_x, window_y, window_z);
+}
+
+/// Which output of which image is number `index`, x fastest: (x, y, z, image).
+inline uint4 place_of_output(constant mfa_convolution_parameters& p, uint index) {
+  uint4 at = uint4(0);
+  at.x = index % p.outputs[2];
+  index /= p.outputs[2];
+  if (dimensions > 1) {
+    at.y = index % p.outputs[1];
+    index /= p.outputs[1];
+  }
+  if (dimensions > 2) {
+    at.z = index % p.outputs[0];
+    index /= p.outputs[0];
+  }
+  at.w = index;
+  return at;
+}
