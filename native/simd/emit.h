@@ -61,6 +61,8 @@ class Emitter {
   void terminator(llvm::Instruction& inst);
   void phi(llvm::PHINode& node);
   void edge(llvm::BasicBlock* from, llvm::BasicBlock* to, llvm::Value* mask);
+  llvm::PHINode* open_phi(llvm::Type* type, unsigned count, const char* name = "");
+  void close(llvm::PHINode* phi);
   void finish_phis();
   llvm::BasicBlock* parting(llvm::BasicBlock* block);
   llvm::Value* both(llvm::Value* mask, llvm::Value* condition);
@@ -145,6 +147,7 @@ class Emitter {
   llvm::SetVector<llvm::BasicBlock*> joins_;                  // blocks where lanes come together
   llvm::MapVector<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
+  llvm::DenseMap<llvm::Type*, llvm::Value*> unknown_;                         // of open_phi()
   llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;                 // of one lane
   llvm::Value* mask_ = nullptr;  // of the block being emitted
   llvm::Constant* lane_numbers_ = nullptr;

@@ -165,10 +165,11 @@ void Emitter::terminator(Instruction& inst) {
     Value* stay = back ? taken : other;
     edge(block, back ? no : yes, back ? other : taken);
     b_.CreateCondBr(any(stay), begin_[loop->getHeader()], begin_[back ? no : yes]);
-    // Both only now: an unfinished phi would be folded on the way.
     BasicBlock* before = loop->getLoopPreheader();
-    live_[loop->getHeader()]->addIncoming(block_mask(before), end_[before]);
-    live_[loop->getHeader()]->addIncoming(stay, b_.GetInsertBlock());
+    PHINode* live = live_[loop->getHeader()];
+    live->addIncoming(block_mask(before), end_[before]);
+    live->addIncoming(stay, b_.GetInsertBlock());
+    close(live);
     return;
   }
   BasicBlock* join = control_.post_dominators.getNode(block)->getIDom()->getBlock();
@@ -181,6 +182,20 @@ void Emitter::terminator(Instruction& inst) {
   b_.CreateCondBr(any(first ? taken : other), begin_[first ? yes : no], begin_[join]);
 }
 
+/// A phi whose values are not known yet. The builder folds as it goes, and LLVM believes everything
+/// of a phi without operands, so until close() there is one that nothing is known of.
+PHINode* Emitter::open_phi(Type* type, unsigned count, const char* name) {
+  PHINode* phi = b_.CreatePHI(type, count + 1, name);
+  BasicBlock& first = result_->getEntryBlock();
+  Value*& unknown = unknown_[type];
+  if (!unknown) unknown = new FreezeInst(PoisonValue::get(type), "", first.begin());
+  phi->addIncoming(unknown, &first);
+  return phi;
+}
+
+/// Call it when the phi has its true operands.
+void Emitter::close(PHINode* phi) { phi->removeIncomingValue(0u, false); }
+
 void Emitter::phi(PHINode& node) {
   Lanes& out = map_[&node];
   Type* element = matrix_element(node.getType());
@@ -192,7 +207,7 @@ void Emitter::phi(PHINode& node) {
   if (joins_.count(node.getParent())) {
     value = b_.CreateLoad(type, slots_[&node]);
   } else {
-    auto* ours = b_.CreatePHI(type, node.getNumIncomingValues());
+    auto* ours = open_phi(type, node.getNumIncomingValues());
     pending_.push_back({&node, ours});
     value = ours;
   }
@@ -210,6 +225,7 @@ void Emitter::finish_phis() {
                                                        : scalar(value);
       ours->addIncoming(ready, from);
     }
+  for (auto& [source, ours] : pending_) close(ours);
 }
 
 Result<Function*> Emitter::run() {
@@ -247,7 +263,7 @@ Result<Function*> Emitter::run() {
       Value* before = block_mask(loop->getLoopPreheader());
       BasicBlock* latch = loop->getLoopLatch();
       if (latch && control_.divergent_branch(*latch) && loop->isLoopExiting(latch)) {
-        PHINode* live = b_.CreatePHI(before->getType(), 2, "live");
+        PHINode* live = open_phi(before->getType(), 2, "live");
         live_[block] = live;
         masks_[block] = live;
       } else {

@@ -41,7 +41,7 @@ void Emitter::async_copy(CallInst& inst, const Intrinsic& op) {
   auto* after = BasicBlock::Create(b_.getContext(), "", result_);
   b_.CreateCondBr(b_.CreateIsNull(rows), after, row);
   b_.SetInsertPoint(row);
-  PHINode* y = b_.CreatePHI(b_.getInt64Ty(), 2);
+  PHINode* y = open_phi(b_.getInt64Ty(), 2);
   Value* inside = b_.CreateICmpULT(y, source_rows);
   Value* bytes = b_.CreateSelect(inside, known, b_.getInt64(0));
   Value* d = b_.CreateGEP(b_.getInt8Ty(), to, b_.CreateMul(y, to_pitch));
@@ -51,9 +51,9 @@ void Emitter::async_copy(CallInst& inst, const Intrinsic& op) {
                   b_.CreateSub(row_bytes, bytes), MaybeAlign());
   Value* next = b_.CreateAdd(y, b_.getInt64(1));
   Value* more = b_.CreateICmpULT(next, rows);
-  // Not before: an unfinished phi would be folded.
   y->addIncoming(b_.getInt64(0), before);
   y->addIncoming(next, b_.GetInsertBlock());
+  close(y);
   b_.CreateCondBr(more, row, after);
   b_.SetInsertPoint(after);
 }

@@ -310,13 +310,14 @@ void Emitter::per_active_lane(function_ref<void(Value*)> body) {
   auto* after = BasicBlock::Create(b_.getContext(), "", result_);
   b_.CreateCondBr(b_.CreateICmpNE(active, b_.getInt32(0)), loop, after);
   b_.SetInsertPoint(loop);
-  PHINode* left = b_.CreatePHI(b_.getInt32Ty(), 2);
+  PHINode* left = open_phi(b_.getInt32Ty(), 2);
   Value* lane = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b_.getInt1(true));
   body(lane);
   Value* rest = b_.CreateAnd(left, b_.CreateSub(left, b_.getInt32(1)));
   Value* more = b_.CreateICmpNE(rest, b_.getInt32(0));
-  left->addIncoming(active, before);  // not before: an unfinished phi would be folded
+  left->addIncoming(active, before);
   left->addIncoming(rest, b_.GetInsertBlock());
+  close(left);
   b_.CreateCondBr(more, loop, after);
   b_.SetInsertPoint(after);
 }
