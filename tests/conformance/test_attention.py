@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, type_name
+from apple_kernels import FLOATS, type_name
 from tolerance import Attention, assert_within, random
 
 from pymfa.bench import steel

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import bfloat16, per_thread, type_name
+from apple_kernels import bfloat16, per_thread, type_name
 
 DTYPES = [np.dtype(t) for t in ("bool", "uint8", "int16", "int32", "int64", "float16", "float32")]
 DTYPES.append(bfloat16)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, per_thread, type_name
+from apple_kernels import FLOATS, per_thread, type_name
 
 # Units in the last place of float32 that the Metal specification allows each function, at most.
 _ULPS = 6

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, row_threads, type_name
+from apple_kernels import FLOATS, row_threads, type_name
 from tolerance import assert_within, output_rounding, random
 
 _F32 = 2.0**-24
