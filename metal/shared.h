@@ -90,6 +90,19 @@
 #define MFA_CONSTANT_O_TYPE 334      // uint, MTLDataType of O
 #define MFA_CONSTANT_PACKED 335  // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
 
+// ---- Function constants of qgemm. Its layout, scalars, tiles and epilogue are those of hgemm.
+#define MFA_CONSTANT_QUANTIZATION 400    // uint, MFA_QUANTIZATION_*
+#define MFA_CONSTANT_BITS 401            // uint, 1 to 8
+#define MFA_CONSTANT_GROUP_SIZE 402      // uint: weights per scale, or rows or columns per palette
+#define MFA_CONSTANT_PALETTE_AXIS 403    // uint: 0, palettes belong to stored rows; 1, to columns
+#define MFA_CONSTANT_MSB_FIRST 404       // bool: the first weight is in a byte's highest bits
+#define MFA_CONSTANT_WEIGHT_TYPE 405     // uint, MTLDataType of scales, zero points and palettes
+#define MFA_CONSTANT_BYTE_ROWS 406       // bool: every stored row of weights begins with a byte
+#define MFA_CONSTANT_VECTOR 407          // bool: few rows of A, no tiles
+#define MFA_CONSTANT_LANE_WEIGHTS 408    // ushort: consecutive weights that a lane decodes
+#define MFA_CONSTANT_VECTOR_ROWS 409     // ushort: rows of A that a simdgroup multiplies at once
+#define MFA_CONSTANT_VECTOR_COLUMNS 410  // ushort: columns of C, or runs of columns, of a simdgroup
+
 // ---- Function constants of convolution.
 #define MFA_CONSTANT_VARIANT 450     // uint, MFA_VARIANT_*
 #define MFA_CONSTANT_DIMENSIONS 451  // uint: spatial dimensions, 1 to 3
@@ -141,6 +154,9 @@
 
 #define MFA_NO_LIMIT 0xffffffffu  // of a window
 
+#define MFA_QUANTIZATION_AFFINE 0   // scale * number + zero point
+#define MFA_QUANTIZATION_PALETTE 1  // palette[number]
+
 #define MFA_BLOCK_SKIP 0
 #define MFA_BLOCK_DENSE 1  // no element of the block is masked
 #define MFA_BLOCK_MASKED 2
@@ -155,7 +171,9 @@
 #define MFA_SLOT_B 1
 #define MFA_SLOT_C 2
 #define MFA_SLOT_BIAS 3
-#define MFA_SLOT_Q 0  // MFA 1.0
+#define MFA_SLOT_SCALES 4       // qgemm: scales, or palettes
+#define MFA_SLOT_ZERO_POINTS 5  // qgemm: what a group's number 0 stands for
+#define MFA_SLOT_Q 0            // MFA 1.0
 #define MFA_SLOT_K 1
 #define MFA_SLOT_V 2
 #define MFA_SLOT_O 3
@@ -191,6 +209,19 @@ struct mfa_gemm_parameters {
   uint64_t lda, ldb, ldc;  // elements from one stored row to the next
   // From one threadgroup z to the next; 0 broadcasts.
   uint64_t batch_a, batch_b, batch_c, batch_bias;
+};
+
+/// Slot 20 of qgemm. B holds numbers of `BITS` bits, one after another: number i of a matrix begins
+/// with bit i * BITS. Strides and leading dimensions count elements, those of B numbers.
+struct mfa_qgemm_parameters {
+  uint32_t M, N, K;
+  float alpha, beta;
+  uint32_t reserved;
+  uint64_t lda, ldb, ldc;
+  uint64_t first_b;    // which number is B's first
+  uint64_t ld_scales;  // scales from one stored row of B to the next
+  uint64_t batch_a, batch_b, batch_c, batch_bias;
+  uint64_t batch_scales;  // of scales and zero points, or of palettes
 };
 
 /// Where element (batch, head, row, column) of an attention operand lies, in elements. The stride

@@ -9,8 +9,9 @@ from .convolution import convolution
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
-from .ops import attention, bgemm, cast, hgemm, scaled_dot_product_attention, sgemm
-from .problem import AttentionDesc, CastDesc, Explanation, GemmDesc, Problem
+from .ops import attention, bgemm, cast, hgemm, qgemm, scaled_dot_product_attention, sgemm
+from .problem import AttentionDesc, CastDesc, Explanation, GemmDesc, Problem, QgemmDesc
+from .quantized import Palettized, Quantized, dequantize, palettize, quantize
 
 
 def explain(problem: Problem) -> Explanation:
@@ -46,18 +47,25 @@ __all__ = [
     "InvalidValue",
     "Library",
     "OutOfMemory",
+    "Palettized",
     "Pipeline",
     "Problem",
+    "QgemmDesc",
+    "Quantized",
     "Unsupported",
     "attention",
     "bfloat16",
     "bgemm",
     "cast",
     "convolution",
+    "dequantize",
     "device",
     "devices",
     "explain",
     "hgemm",
+    "palettize",
+    "qgemm",
+    "quantize",
     "scaled_dot_product_attention",
     "sgemm",
     "supported",

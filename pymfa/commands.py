@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array
-from .encode import attention, cast, convolution, dispatch, gemm
+from .encode import attention, cast, convolution, dispatch, gemm, qgemm
 from .errors import Failure
 from .memory import Memory
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .hardware import Device
     from .library import Pipeline
+    from .quantized import Palettized, Quantized
 
 # C callbacks that have not been called yet.
 _waiting_callbacks: set[Any] = set()
@@ -51,6 +52,10 @@ class Commands:
     def bgemm(self, a: Any, b: Any, **options: Any) -> Array:
         """bfloat16: see pymfa.bgemm."""
         return gemm.encode(self, "bgemm", a, b, **options)
+
+    def qgemm(self, a: Any, b: Quantized | Palettized, **options: Any) -> Array:
+        """Quantized weights: see pymfa.qgemm."""
+        return qgemm.encode(self, a, b, **options)
 
     def attention(
         self, q: Any, k: Any, v: Any, *, out: Any = None, lse: Any = None, **options: Any

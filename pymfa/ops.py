@@ -12,12 +12,15 @@ from .buffer import Buffer, owner
 from .encode import attention as attention_
 from .encode import cast as cast_
 from .encode import gemm as gemm_
+from .encode import qgemm as qgemm_
 from .errors import InvalidValue
 from .hardware import Device
 from .hardware import device as find_device
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+    from .quantized import Palettized, Quantized
 
 
 def hgemm(
@@ -81,6 +84,34 @@ def bgemm(
     """The product of ml_dtypes.bfloat16 arrays: see hgemm."""
     return _gemm("bgemm", a, b, device, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta,
                  c=c, bias=bias, activation=activation, out=out)  # fmt: skip
+
+
+def qgemm(
+    a: Any,
+    b: Quantized | Palettized,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = True,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    c: Any = None,
+    bias: Any = None,
+    activation: str | None = None,
+    dtype: DTypeLike | None = None,
+    out: Any = None,
+    device: Device | str | None = None,
+) -> Array:
+    """activation(alpha * op(a) @ op(b) + beta * c + bias) with b from quantize or palettize.
+
+    b is N x K as linear layers keep their weights and taken transposed, or K x N with
+    trans_b=False; its weights are decoded inside the kernel. a is float16, bfloat16 or float32, and
+    so is, independently, the output: of `dtype` or that of out, else a's. c and bias have the
+    output's type. Sums are float32. All else is as for hgemm.
+    """
+    with _device(device, a, out).commands() as commands:
+        return qgemm_.encode(commands, a, b, trans_a=trans_a, trans_b=trans_b, alpha=alpha,
+                             beta=beta, c=c, bias=bias, activation=activation, dtype=dtype, out=out,
+                             copy=True)  # fmt: skip
 
 
 def attention(

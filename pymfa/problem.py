@@ -93,6 +93,54 @@ class GemmDesc:
 
 
 @dataclass(frozen=True)
+class QgemmDesc:
+    """A product of an M x K matrix with K x N quantized weights, or a batch of them.
+
+    `group_size` is that of pymfa.quantize or, with palettes, of pymfa.palettize: 0 for one palette.
+    `columns`: palettes are for stored columns.
+    """
+
+    M: int
+    N: int
+    K: int
+    bits: int = 4
+    group_size: int = 64
+    palette: bool = False
+    dtype: Any = "float16"
+    weight_dtype: Any = None  # of scales and biases, or of palettes; as dtype
+    output_dtype: Any = None  # as dtype
+    batch: int = 1
+    trans_a: bool = False
+    trans_b: bool = True
+    alpha: float = 1.0
+    beta: float = 0.0
+    bias: bool = False
+    activation: str | None = None
+    columns: bool = False
+    msb_first: bool = False
+
+    def to_native(self) -> Any:
+        def type_of(name: str) -> int:
+            given = getattr(self, name)
+            return native.number(TYPES[float_type(name, self.dtype if given is None else given)])
+
+        kind = "PALETTE" if self.palette else "AFFINE"
+        order = "MSB" if self.msb_first else "LSB"
+        width = self.K if self.trans_b else self.N
+        desc = native.struct(
+            "mfa_qgemm_desc", M=self.M, N=self.N, K=self.K, batch=self.batch, bits=self.bits,
+            ldb=width if self.palette else -(-width // 32) * 32,
+            trans_a=self.trans_a, trans_b=self.trans_b, alpha=self.alpha, has_alpha=True,
+            beta=self.beta, activation=choice("activation", self.activation, ACTIVATIONS),
+            quantization=native.number("MFA_QUANTIZATION_" + kind), group_size=self.group_size,
+            bit_order=native.number(f"MFA_BITS_{order}_FIRST"), palette_columns=self.columns,
+            input_type=type_of("dtype"), weight_type=type_of("weight_dtype"),
+            output_type=type_of("output_dtype"),
+        )  # fmt: skip
+        return _problem(desc, "MFA_OPERATION_QGEMM", has_bias=self.bias)
+
+
+@dataclass(frozen=True)
 class AttentionDesc:
     """Attention of R queries to C keys, in H heads of width D, for B batches."""
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// mfa_hgemm, mfa_sgemm, mfa_bgemm, mfa_attention, mfa_cast.
+// mfa_hgemm, mfa_sgemm, mfa_bgemm, mfa_qgemm, mfa_attention, mfa_cast.
 #include "api/operands.h"
 #include "api/problems.h"
 #include "api/structs.h"
@@ -25,6 +25,19 @@ Status take(Operands& all, const char* name, const mfa_operand& given, uint64_t 
   auto where = footprint(name, element, dimensions);
   if (!where.ok()) return where.status();
   return all.take(name, given, *where, element, use, operand);
+}
+
+/// Bytes of all numbers of B, from the first to the last.
+Outcome<uint64_t> packed_bytes(const host::Qgemm& qgemm) {
+  uint64_t rows = qgemm.rows_b(), columns = qgemm.columns_b(), last = 0, row = 0, bits = 0;
+  if (rows == 0 || columns == 0 || qgemm.batch == 0) return uint64_t(0);
+  if (__builtin_mul_overflow(qgemm.batch - 1, qgemm.stride_b, &last) ||
+      __builtin_mul_overflow(rows - 1, qgemm.ldb, &row) ||
+      __builtin_add_overflow(last, row, &last) || __builtin_add_overflow(last, columns, &last) ||
+      __builtin_add_overflow(last, qgemm.first_b, &last) ||
+      __builtin_mul_overflow(last, uint64_t(qgemm.bits), &bits) || bits > INT64_MAX)
+    return failure(Code::invalid_argument, "b is larger than any memory");
+  return bits / 8 + (bits % 8 != 0);
 }
 
 /// Encodes into the target once everything is checked.
@@ -71,6 +84,47 @@ Status gemm(uint32_t type, mfa_commands commands, const mfa_gemm_desc* desc,
   MFA_TRY(take(all, "c", given.c, element, Use::write,
                {{gemm.N, 1}, {gemm.M, gemm.ldc}, {batch, gemm.stride_c}}, taken.c));
   return run(target, all, gemm, taken);
+}
+
+Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
+             const mfa_qgemm_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_qgemm_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_qgemm_operands));
+  auto checked = problem_of(desc, given.bias.buffer != nullptr);
+  if (!checked.ok()) return checked.status();
+  const host::Qgemm& qgemm = *checked;
+  if (!qgemm.affine() && given.zero_points.buffer)
+    return failure(Code::invalid_argument, "zero_points are given, which palettes do not have");
+
+  uint64_t batch = qgemm.M && qgemm.N ? qgemm.batch : 0;
+  bool product = qgemm.K != 0 && qgemm.alpha != 0;
+  uint64_t inputs = product ? batch : 0;
+  uint64_t input = element_size(qgemm.input_type), output = element_size(qgemm.output_type),
+           weight = element_size(qgemm.weight_type);
+  auto packed = packed_bytes(qgemm);
+  if (!packed.ok()) return packed.status();
+  Operands all;
+  host::QgemmOperands taken;
+  MFA_TRY(take(all, "a", given.a, input, Use::read,
+               {{qgemm.trans_a ? qgemm.M : qgemm.K, 1},
+                {qgemm.trans_a ? qgemm.K : qgemm.M, qgemm.lda},
+                {inputs, qgemm.stride_a}},
+               taken.a));
+  MFA_TRY(take(all, "b", given.b, 1, Use::read, {{inputs ? *packed : 0, 1}}, taken.b));
+  MFA_TRY(take(all, "scales", given.scales, weight, Use::read,
+               {{qgemm.scales(), 1}, {inputs, qgemm.stride_scales}}, taken.scales));
+  if (qgemm.affine())
+    MFA_TRY(take(all, "zero_points", given.zero_points, weight, Use::read,
+                 {{qgemm.scales(), 1}, {inputs, qgemm.stride_scales}}, taken.zero_points));
+  if (qgemm.bias)
+    MFA_TRY(take(all, "bias", given.bias, output, Use::read,
+                 {{qgemm.bias_per_row ? qgemm.M : qgemm.N, 1}, {batch, qgemm.stride_bias}},
+                 taken.bias));
+  MFA_TRY(take(all, "c", given.c, output, Use::write,
+               {{qgemm.N, 1}, {qgemm.M, qgemm.ldc}, {batch, qgemm.stride_c}}, taken.c));
+  return run(target, all, qgemm, taken);
 }
 
 Status attention(mfa_commands commands, const mfa_attention_desc* desc,
@@ -188,6 +242,11 @@ mfa_status mfa_sgemm(mfa_commands commands, const mfa_gemm_desc* desc,
 mfa_status mfa_bgemm(mfa_commands commands, const mfa_gemm_desc* desc,
                      const mfa_gemm_operands* operands) {
   return call("mfa_bgemm", [&] { return gemm(MFA_TYPE_BFLOAT, commands, desc, operands); });
+}
+
+mfa_status mfa_qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
+                     const mfa_qgemm_operands* operands) {
+  return call("mfa_qgemm", [&] { return qgemm(commands, desc, operands); });
 }
 
 mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,

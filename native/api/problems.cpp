@@ -219,6 +219,75 @@ Outcome<host::Gemm> problem_of(const mfa_gemm_desc* given, uint32_t type, bool b
   return gemm;
 }
 
+Outcome<host::Qgemm> problem_of(const mfa_qgemm_desc* given, bool bias) {
+  mfa_qgemm_desc desc;
+  MFA_TRY(read_struct(given, desc, sizeof(mfa_qgemm_desc), "desc", "mfa_qgemm_desc"));
+  MFA_TRY(check_enum("desc->quantization", desc.quantization, MFA_QUANTIZATION_PALETTE));
+  MFA_TRY(check_enum("desc->bit_order", desc.bit_order, MFA_BITS_MSB_FIRST));
+  host::Qgemm qgemm = {};
+  qgemm.input_type = desc.input_type ? desc.input_type : MFA_TYPE_HALF;
+  qgemm.weight_type = desc.weight_type ? desc.weight_type : qgemm.input_type;
+  qgemm.output_type = desc.output_type ? desc.output_type : qgemm.input_type;
+  MFA_TRY(check_float_type(qgemm.input_type, "desc->input_type"));
+  MFA_TRY(check_float_type(qgemm.weight_type, "desc->weight_type"));
+  MFA_TRY(check_float_type(qgemm.output_type, "desc->output_type"));
+  bool palette = desc.quantization == MFA_QUANTIZATION_PALETTE;
+  if (palette && (desc.bits < 1 || desc.bits > 8))
+    return failure(Code::invalid_argument, "desc->bits is %u, expected 1 to 8 for palettes",
+                   desc.bits);
+  if (!palette && (desc.bits < 2 || desc.bits > 8 || desc.bits == 7))
+    return failure(Code::invalid_argument, "desc->bits is %u, expected 2, 3, 4, 5, 6 or 8",
+                   desc.bits);
+  if (!palette && desc.group_size != 32 && desc.group_size != 64 && desc.group_size != 128)
+    return failure(Code::invalid_argument, "desc->group_size is %u, expected 32, 64 or 128",
+                   desc.group_size);
+  if (!palette && desc.palette_columns)
+    return failure(Code::invalid_argument,
+                   "desc->palette_columns is set, but the quantization is affine");
+
+  // Everything else is as without quantization.
+  mfa_gemm_desc plain = {};
+  plain.size = sizeof plain;
+  plain.M = desc.M;
+  plain.N = desc.N;
+  plain.K = desc.K;
+  plain.lda = desc.lda;
+  plain.ldb = desc.ldb;
+  plain.ldc = desc.ldc;
+  plain.batch = desc.batch;
+  plain.stride_a = desc.stride_a;
+  plain.stride_b = desc.stride_b;
+  plain.stride_c = desc.stride_c;
+  plain.stride_bias = desc.stride_bias;
+  plain.alpha = desc.alpha;
+  plain.beta = desc.beta;
+  plain.activation = desc.activation;
+  plain.bias = desc.bias;
+  plain.trans_a = desc.trans_a;
+  plain.trans_b = desc.trans_b;
+  plain.has_alpha = desc.has_alpha;
+  auto checked = problem_of(&plain, qgemm.input_type, bias);
+  if (!checked.ok()) return checked.status();
+  static_cast<host::Product&>(qgemm) = *checked;
+
+  qgemm.quantization = desc.quantization;
+  qgemm.bits = desc.bits;
+  qgemm.group_size = desc.group_size;
+  qgemm.palette_columns = desc.palette_columns;
+  qgemm.msb_first = desc.bit_order == MFA_BITS_MSB_FIRST;
+  qgemm.ld_scales = palette ? 0 : qgemm.groups(qgemm.columns_b());
+  qgemm.first_b = desc.first_b;
+  auto palettes =
+      product("entries of the palettes",
+              {qgemm.groups(desc.palette_columns ? qgemm.columns_b() : qgemm.rows_b()), 256});
+  if (!palettes.ok()) return palettes.status();
+  auto all = product("scales of B", {qgemm.scales()});
+  if (!all.ok()) return all.status();
+  MFA_TRY(stride("stride_scales", desc.stride_scales, qgemm.batch, *all, Use::read,
+                 qgemm.stride_scales));
+  return qgemm;
+}
+
 Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   mfa_attention_desc desc;
   MFA_TRY(

@@ -8,6 +8,7 @@
 namespace mfa::api {
 
 Outcome<host::Gemm> problem_of(const mfa_gemm_desc* desc, uint32_t type, bool bias);
+Outcome<host::Qgemm> problem_of(const mfa_qgemm_desc* desc, bool bias);
 Outcome<host::Attention> problem_of(const mfa_attention_desc* desc, bool lse);
 Outcome<host::Cast> problem_of(const mfa_cast_desc* desc);
 Outcome<host::Convolution> problem_of(const mfa_convolution_desc* desc, bool bias);

@@ -36,6 +36,11 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
+    case MFA_OPERATION_QGEMM: {
+      auto checked = problem_of(static_cast<const mfa_qgemm_desc*>(problem.desc), problem.has_bias);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
     case MFA_OPERATION_CONVOLUTION: {
       auto checked =
           problem_of(static_cast<const mfa_convolution_desc*>(problem.desc), problem.has_bias);

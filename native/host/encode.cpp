@@ -78,6 +78,25 @@ Status encode(Commands& commands, const Gemm& problem, const GemmOperands& opera
   return {};
 }
 
+Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  auto or_output = [&](const Operand& operand) { return operand ? operand : operands.c; };
+  for (const Step& step : compiled->plan.steps) {
+    Bindings bindings;  // K = 0: bound but not read
+    bindings.add(MFA_SLOT_A, or_output(operands.a));
+    bindings.add(MFA_SLOT_B, or_output(operands.b));
+    bindings.add(MFA_SLOT_C, operands.c);
+    bindings.add(MFA_SLOT_BIAS, operands.bias);
+    bindings.add(MFA_SLOT_SCALES, or_output(operands.scales));
+    if (problem.quantization == MFA_QUANTIZATION_AFFINE)
+      bindings.add(MFA_SLOT_ZERO_POINTS, or_output(operands.zero_points));
+    dispatch(commands, step, compiled->pipelines[0], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands) {
   auto compiled = compile(commands, problem);
   if (!compiled.ok()) return compiled.status();

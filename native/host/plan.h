@@ -38,6 +38,7 @@ struct Plan {
 };
 
 Outcome<Plan> plan(const Device& device, const Gemm& problem);
+Outcome<Plan> plan(const Device& device, const Qgemm& problem);
 Outcome<Plan> plan(const Device& device, const Attention& problem);
 Outcome<Plan> plan(const Device& device, const Cast& problem);
 Outcome<Plan> plan(const Device& device, const Convolution& problem);

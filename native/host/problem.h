@@ -10,19 +10,49 @@ namespace mfa::host {
 
 // Types are MTLDataType numbers, kinds are those of metal/shared.h. Strides count elements.
 
-/// C = activation(alpha * op(A) * op(B) + beta * C + bias).
-struct Gemm {
-  uint32_t type;
+/// C = activation(alpha * op(A) * op(B) + beta * C + bias), whatever the types.
+struct Product {
   uint64_t M, N, K, batch;
   uint64_t lda, ldb, ldc;
   uint64_t stride_a, stride_b, stride_c, stride_bias;  // 0 broadcasts
   float alpha, beta;
   uint32_t activation;
   bool trans_a, trans_b, bias, bias_per_row;
+
+  // Of the stored B.
+  uint64_t rows_b() const { return trans_b ? N : K; }
+  uint64_t columns_b() const { return trans_b ? K : N; }
+};
+
+struct Gemm : Product {
+  uint32_t type;
 };
 
 struct GemmOperands {
   Operand a, b, c, bias;
+};
+
+/// B holds numbers of `bits` bits, with scales and zero points or with palettes.
+struct Qgemm : Product {
+  uint32_t input_type, weight_type, output_type;
+  uint32_t quantization, bits;
+  uint32_t group_size;  // weights of a scale, or rows (columns) of a palette; 0: one palette
+  uint64_t ld_scales, stride_scales, first_b;
+  bool palette_columns, msb_first;
+
+  uint64_t groups(uint64_t count) const {
+    return group_size == 0 ? 1 : count / group_size + (count % group_size != 0);
+  }
+  bool affine() const { return quantization == 0; }
+  /// How many scales, or entries of palettes, a matrix has.
+  uint64_t scales() const {
+    if (affine()) return rows_b() * ld_scales;
+    return groups(palette_columns ? columns_b() : rows_b()) << bits;
+  }
+};
+
+struct QgemmOperands {
+  Operand a, b, c, bias, scales, zero_points;
 };
 
 constexpr uint32_t no_limit = UINT32_MAX;  // of a window; MFA_NO_LIMIT to the kernels

@@ -35,6 +35,19 @@ constexpr GemmTile gemm_tiles[] = {
     {true, 0, any, any, any, any, 24, 24, 32, 2, 2, 0, 0, false, false, "large 16-bit matrices"},
 };
 
+// A tile of weights is decoded once per threadgroup: the more rows, the less often. Runs of 32
+// weights stay whole, so K_simd and N_simd * N_splits are multiples of 32.
+constexpr QgemmTile qgemm_tiles[] = {
+    // gpu max_M   M   N   K Ms Ns float  staged
+    {false, 8, 8, 64, 64, 1, 1, true, true, "at most 8 rows"},
+    {false, 16, 16, 64, 64, 1, 1, true, true, "at most 16 rows"},
+    {false, 32, 32, 64, 64, 1, 1, true, true, "at most 32 rows"},
+    {false, any, 64, 64, 64, 1, 1, true, true, "many rows"},
+
+    {true, 8, 8, 32, 32, 1, 2, false, false, "at most 8 rows"},
+    {true, any, 16, 16, 32, 2, 2, false, false, "many rows"},
+};
+
 // CPU: scores and output stay in threadgroup memory; the more rows, the less often K and V are
 // read. GPU: the published tiles without the widest ones; scores and output stay in registers.
 constexpr AttentionTile attention_tiles[] = {
@@ -92,6 +105,12 @@ uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type) {
                                     tile.tile_float ? 4u : type_size(type), tile.staged);
 }
 
+uint64_t qgemm_memory(const QgemmTile& tile, uint32_t input_type) {
+  return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
+                                    tile.K_simd, 0u, 0u,
+                                    tile.tile_float ? 4u : type_size(input_type), tile.staged);
+}
+
 uint64_t attention_memory(const AttentionTile& tile, const Attention& problem) {
   uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
   uint64_t D = round_up(problem.D, 8), Dv = round_up(problem.Dv, 8), widest = std::max(D, Dv);
@@ -122,6 +141,12 @@ const ConvolutionTile* convolution_tile(const Device& device, const Convolution&
     if (convolution_memory(tile, problem.type) > device.max_threadgroup_memory) continue;
     return &tile;
   }
+  return nullptr;
+}
+
+const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem) {
+  for (const QgemmTile& tile : qgemm_tiles)
+    if (tile.gpu == is_gpu(device) && problem.M <= tile.max_M) return &tile;
   return nullptr;
 }
 

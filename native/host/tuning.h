@@ -22,6 +22,18 @@ struct GemmTile {
   const char* reason;
 };
 
+/// Columns of the table of products with quantized weights. The first row whose preconditions hold
+/// is taken.
+struct QgemmTile {
+  // Preconditions.
+  bool gpu;
+  uint64_t max_M;
+  // What is set.
+  uint16_t M_simd, N_simd, K_simd, M_splits, N_splits;
+  bool tile_float, staged;
+  const char* reason;
+};
+
 /// Columns of the attention table. The first row that holds and fits the device's threadgroup
 /// memory is taken.
 struct AttentionTile {
@@ -48,6 +60,7 @@ struct ConvolutionTile {
 
 /// Null if no row holds.
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem);
+const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem);
 const AttentionTile* attention_tile(const Device& device, const Attention& problem);
 const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,
                                         uint64_t pixels);
@@ -55,6 +68,7 @@ const ConvolutionTile* convolution_tile(const Device& device, const Convolution&
 /// Threadgroup memory in bytes.
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type);
 uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type);
+uint64_t qgemm_memory(const QgemmTile& tile, uint32_t input_type);
 uint64_t attention_memory(const AttentionTile& tile, const Attention& problem);
 
 uint32_t type_size(uint32_t type);

@@ -274,6 +274,67 @@ mfa_status mfa_sgemm(mfa_commands commands, const mfa_gemm_desc* desc,
 mfa_status mfa_bgemm(mfa_commands commands, const mfa_gemm_desc* desc,
                      const mfa_gemm_operands* operands);
 
+/* ---------------------------------------------------------------- quantized weights ------ */
+
+typedef enum mfa_quantization {
+  MFA_QUANTIZATION_AFFINE = 0, /* scale * number + zero point; as MLX's quantize packs them */
+  MFA_QUANTIZATION_PALETTE = 1 /* palette[number] */
+} mfa_quantization;
+
+typedef enum mfa_bit_order {
+  MFA_BITS_LSB_FIRST = 0, /* the first number is in the lowest bits of the first byte */
+  MFA_BITS_MSB_FIRST = 1
+} mfa_bit_order;
+
+/* C = activation(alpha * op(A) * op(B) + beta * C + bias) with B quantized. Its numbers of `bits`
+ * bits lie one after another: number i of the operand begins with bit i * bits. Weights are decoded
+ * to FP32 inside the kernel and products accumulated in FP32. docs/quantization.md has the layouts.
+ */
+typedef struct mfa_qgemm_desc {
+  size_t size;
+  uint64_t M, N, K;      /* op(A) is M x K, op(B) is K x N, C is M x N. Any may be 0 */
+  uint64_t lda;          /* from one stored row to the next; 0: K, or M if trans_a */
+  uint64_t ldb;          /* in numbers; 0: N, or K if trans_b */
+  uint64_t ldc;          /* 0: N */
+  uint64_t batch;        /* how many products; 0: 1 */
+  int64_t stride_a;      /* from one product's matrix to the next; 0: rows * ld; MFA_BROADCAST */
+  int64_t stride_b;      /* in numbers */
+  int64_t stride_c;      /* not MFA_BROADCAST */
+  int64_t stride_bias;   /* 0 or MFA_BROADCAST: one bias for all */
+  int64_t stride_scales; /* of scales and zero points, or of palettes; 0: all those of a matrix */
+  uint64_t first_b;      /* which number of the operand is B's first */
+  float alpha;           /* used with has_alpha, else 1 */
+  float beta;            /* 0: what C held is not read */
+  mfa_activation activation;
+  mfa_bias bias; /* which way operands.bias goes, where there is one */
+  mfa_quantization quantization;
+  mfa_bit_order bit_order;
+  uint32_t bits; /* affine: 2, 3, 4, 5, 6, 8; palettes: 1 to 8 */
+  /* Affine: how many neighbours in a stored row share a scale: 32, 64, 128. Palettes: how many
+   * stored rows share one; 0: all. */
+  uint32_t group_size;
+  mfa_type input_type;  /* of A: HALF, BFLOAT or FLOAT; 0: HALF */
+  mfa_type weight_type; /* of scales and zero points, or of palettes; 0: as input_type */
+  mfa_type output_type; /* of C and the bias; 0: as input_type */
+  bool trans_a;         /* A is stored as K rows of M */
+  bool trans_b;         /* B is stored as N rows of K: MLX's and PyTorch's linear layers */
+  bool has_alpha;
+  bool palette_columns; /* palettes belong to stored columns, not to stored rows */
+} mfa_qgemm_desc;
+
+typedef struct mfa_qgemm_operands {
+  size_t size;
+  mfa_operand a;
+  mfa_operand b; /* packed numbers, at any byte */
+  mfa_operand c;
+  mfa_operand bias;        /* may be absent */
+  mfa_operand scales;      /* one per group, or palettes of 2^bits entries */
+  mfa_operand zero_points; /* affine: what the number 0 stands for (MLX's "biases") */
+} mfa_qgemm_operands;
+
+mfa_status mfa_qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
+                     const mfa_qgemm_operands* operands);
+
 /* ---------------------------------------------------------------- attention -------------- */
 
 typedef enum mfa_mask {
@@ -459,6 +520,7 @@ typedef enum mfa_operation {
   MFA_OPERATION_BGEMM = 3,      /* mfa_gemm_desc */
   MFA_OPERATION_ATTENTION = 4,  /* mfa_attention_desc */
   MFA_OPERATION_CAST = 5,       /* mfa_cast_desc */
+  MFA_OPERATION_QGEMM = 6,      /* mfa_qgemm_desc */
   MFA_OPERATION_CONVOLUTION = 7 /* mfa_convolution_desc */
 } mfa_operation;
 
@@ -467,7 +529,7 @@ typedef struct mfa_problem {
   size_t size;
   const void* desc;
   mfa_operation operation;
-  bool has_bias; /* GEMM, convolution */
+  bool has_bias; /* GEMM, quantized or not, and convolution */
   bool has_lse;  /* attention */
 } mfa_problem;
 
@@ -633,6 +695,8 @@ mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
 #define MFA_COMMANDS_INFO_INIT {.size = sizeof(mfa_commands_info)}
 #define MFA_GEMM_DESC_INIT {.size = sizeof(mfa_gemm_desc)}
 #define MFA_GEMM_OPERANDS_INIT {.size = sizeof(mfa_gemm_operands)}
+#define MFA_QGEMM_DESC_INIT {.size = sizeof(mfa_qgemm_desc)}
+#define MFA_QGEMM_OPERANDS_INIT {.size = sizeof(mfa_qgemm_operands)}
 #define MFA_ATTENTION_DESC_INIT {.size = sizeof(mfa_attention_desc)}
 #define MFA_ATTENTION_OPERANDS_INIT {.size = sizeof(mfa_attention_operands)}
 #define MFA_CONVOLUTION_DESC_INIT {.size = sizeof(mfa_convolution_desc)}

@@ -10,7 +10,9 @@ the model of it. A sum of n products, added one after another in unit roundoff u
 walk of n roundings, each at most u times the sum of the magnitudes: sqrt(n) * u * (|A| @ |B|).
 
 GEMM: naive means float32 products and sums over storage in P. Alpha, beta, bias and activation are
-applied in float32; an activation multiplies an error by at most its largest slope.
+applied in float32; an activation multiplies an error by at most its largest slope. The output may
+have a type of its own. Quantized weights come as the exact float64 values that their numbers stand
+for; the naive implementation decodes them to float32 first.
 
 Attention: naive means the textbook formula with its two intermediate matrices, S and P, stored in
 the precision of the data, as an implementation without fusion does. An error of d in a score
@@ -91,8 +93,9 @@ class Gemm:
         c: Array | None = None,
         bias: Array | None = None,
         activation: str = "none",
+        output: np.dtype[Any] | None = None,
     ) -> None:
-        dtype = a.dtype
+        dtype = a.dtype if output is None else output
 
         def rest(product: Array) -> Array:
             t = product.dtype.type
