@@ -108,7 +108,7 @@ def qgemm(
     so is, independently, the output: of `dtype` or that of out, else a's. c and bias have the
     output's type. Sums are float32. All else is as for hgemm.
     """
-    with _device(device, a, out).commands() as commands:
+    with find(device, a, out).commands() as commands:
         return qgemm_.encode(commands, a, b, trans_a=trans_a, trans_b=trans_b, alpha=alpha,
                              beta=beta, c=c, bias=bias, activation=activation, dtype=dtype, out=out,
                              copy=True)  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlx import metallib_path
+from apple_kernels import metallib_path
 
 import pymfa
 from pymfa.conformance.constants import default, read_table, values_for
