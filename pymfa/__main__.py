@@ -12,6 +12,7 @@ python -m pymfa JOB [ARGUMENTS]
   inspect FILE [PATTERN]  functions, arguments and constants of a metallib
   demo [SENTENCE...]      embed sentences with a real transformer
   selftest                check the results of the main operations
+  tune [TABLE...]         find the fastest tiles of this device
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached
   conformance FILE        a pipeline for every function of a metallib, and a table
 """
@@ -43,6 +44,10 @@ def main(arguments: list[str]) -> int:
         from . import conformance
 
         return conformance.main(rest)
+    if job == "tune":
+        from . import tune
+
+        return tune.main(rest)
     helpful = job in ("-h", "--help", "help")
     print(_USAGE, end="", file=sys.stdout if helpful else sys.stderr)
     return 0 if helpful else 2

@@ -97,6 +97,13 @@ class Device:
         native.call("mfa_explain", self.handle, problem.to_native(), explanation)
         return Explanation.from_native(explanation)
 
+    def set_tiles(self, rows: str | None) -> None:
+        """Tiles to try before the built-in ones, as `python -m pymfa tune` prints them; or none."""
+        if rows is not None and not isinstance(rows, str):
+            raise InvalidType(f"Device.set_tiles: rows is a {type(rows).__name__}; expected text")
+        encoded = native.null if rows is None else native.array("char", rows.encode() + b"\0")
+        native.call("mfa_device_set_tiles", self.handle, encoded)
+
     def limits(self) -> Mapping[str, object]:
         """Everything the device says about itself."""
         return {name: value for name, value in vars(self).items() if name != "handle"}

@@ -2,6 +2,7 @@
 // mfa_device_*.
 #include "api/handles.h"
 #include "api/structs.h"
+#include "host/tile_tables.h"
 
 using namespace mfa;
 using namespace mfa::api;
@@ -52,6 +53,21 @@ mfa_status mfa_device_get_info(mfa_device device, mfa_device_info* info) {
     filled.page_size = from.page_size;
     filled.unified_memory = from.unified_memory;
     return MFA_WRITE(info, filled, mfa_device_info);
+  });
+}
+
+mfa_status mfa_device_set_tiles(mfa_device device, const char* rows) {
+  return call("mfa_device_set_tiles", [&]() -> Status {
+    auto found = use(device, "device");
+    if (!found.ok()) return found.status();
+    std::unique_ptr<host::TileTables> tables;
+    if (rows) {
+      auto read = host::read_tile_tables(rows);
+      if (!read.ok()) return read.status();
+      tables = std::move(*read);
+    }
+    (*found)->set_tiles(std::move(tables));
+    return {};
   });
 }
 

@@ -7,6 +7,7 @@
 #include "api/structs.h"
 #include "host/pipelines.h"
 #include "host/plan.h"
+#include "host/tuning.h"
 
 namespace mfa::api {
 
@@ -128,7 +129,9 @@ Status explain(mfa_device handle, const mfa_problem* problem, mfa_explanation* e
   if (!planned.ok()) return planned.status();
   mfa_explanation filled = {};
   kernel = variant = "";
-  reason = planned->reason;
+  reason = planned->gemm_tile        ? host::why(*planned->gemm_tile)
+           : planned->attention_tile ? host::why(*planned->attention_tile)
+                                     : planned->reason;
   filled.cached = true;
   if (!planned->steps.empty()) {
     // The last step is the operation itself; those before it only prepare.

@@ -2,6 +2,7 @@
 // A Metal device with what this library keeps for it: its queue, pipelines and kernels.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@ namespace mfa::host {
 
 class Library;
 class PipelineCache;
+struct TileTables;
 
 enum class Backend { metal = 1, cpu = 2, reference = 3 };
 
@@ -35,12 +37,22 @@ class Device : public std::enable_shared_from_this<Device> {
   uint64_t max_threadgroup_memory = 0, max_buffer_length = 0, page_size = 0;
   bool unified_memory = true;
 
+  /// Rows that are tried before the built-in tuning tables; null: none. Once set they stay as long
+  /// as the device, because plans point to them.
+  const TileTables* tiles() const { return tiles_.load(std::memory_order_acquire); }
+  void set_tiles(std::unique_ptr<TileTables> tables);
+  /// What is wrong with the file that MFA_TILES names. Operations that need a tile give it.
+  Status tiles_error;
+
   /// Pipelines of this product's kernels.
   PipelineCache& pipelines() { return *pipelines_; }
   /// The library embedded at build time, opened on first use.
   Outcome<std::shared_ptr<Library>> default_library();
 
  private:
+  void read_tiles();
+
+  std::atomic<const TileTables*> tiles_{nullptr};
   std::unique_ptr<PipelineCache> pipelines_;
   struct Default;
   std::unique_ptr<Default> default_;

@@ -4,19 +4,24 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 
 #include "host/embedded.h"
 #include "host/library.h"
 #include "host/metal_objects.h"
 #include "host/pipelines.h"
+#include "host/tile_tables.h"
 
 namespace mfa::host {
 
 struct Device::Default {
   std::mutex mutex;
   std::shared_ptr<Library> library;
+  std::vector<std::unique_ptr<TileTables>> tables;
 };
 
 Device::Device(Object object, unsigned index)
@@ -38,6 +43,30 @@ Device::Device(Object object, unsigned index)
   page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   unified_memory = [device hasUnifiedMemory];
   pipelines_ = std::make_unique<PipelineCache>(*this);
+  read_tiles();
+}
+
+void Device::read_tiles() {
+  const char* path = getenv("MFA_TILES");
+  if (!path || !*path) return;
+  std::ifstream file(path);
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    tiles_error = failure(Code::not_found, "MFA_TILES: cannot read \"%s\"", path);
+    return;
+  }
+  auto tables = read_tile_tables(text.str());
+  if (tables.ok())
+    set_tiles(std::move(*tables));
+  else
+    tiles_error = {tables.status().code,
+                   "MFA_TILES: " + std::string(path) + ": " + tables.status().message};
+}
+
+void Device::set_tiles(std::unique_ptr<TileTables> tables) {
+  std::lock_guard lock(default_->mutex);
+  tiles_.store(tables.get(), std::memory_order_release);
+  if (tables) default_->tables.push_back(std::move(tables));
 }
 
 Device::~Device() = default;

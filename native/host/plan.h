@@ -30,11 +30,17 @@ struct Step {
   std::vector<Place> places = {};  // convolution
 };
 
+struct GemmTile;
+struct AttentionTile;
+
 struct Plan {
   std::vector<Step> steps;  // empty: nothing to do
   uint32_t tile[3] = {0, 0, 0};
   uint64_t workspace = 0;  // bytes of device memory for what steps hand on
   const char* reason = "nothing to compute";
+  // The row that the tile is from, for who asks why.
+  const GemmTile* gemm_tile = nullptr;
+  const AttentionTile* attention_tile = nullptr;
 };
 
 Outcome<Plan> plan(const Device& device, const Gemm& problem);

@@ -101,6 +101,7 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
   if (problem.H > INT32_MAX) return too_large("H", problem.H, INT32_MAX);
   if (problem.D > UINT16_MAX - 7) return too_large("D", problem.D, UINT16_MAX - 7);
   if (problem.Dv > UINT16_MAX - 7) return too_large("Dv", problem.Dv, UINT16_MAX - 7);
+  if (!device.tiles_error.ok()) return device.tiles_error;
   Plan plan;
   if (problem.R == 0) return plan;
 
@@ -118,6 +119,7 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
   uint32_t threads = uint32_t(MFA_SIMDGROUP_SIZE) * tile->R_splits;
 
   plan.reason = tile->reason;
+  plan.attention_tile = tile;
   plan.tile[0] = uint32_t(tile->R_simd) * tile->R_splits;
   plan.tile[1] = tile->C_simd;
   plan.tile[2] = (uint32_t)round_up(std::max(problem.D, problem.Dv), 8);

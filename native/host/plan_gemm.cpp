@@ -44,6 +44,7 @@ Outcome<Plan> plan(const Device& device, const Gemm& problem) {
     if (size > INT32_MAX)
       return failure(Code::unsupported, "a size is %" PRIu64 ", the kernels count up to %d", size,
                      INT32_MAX);
+  if (!device.tiles_error.ok()) return device.tiles_error;
   Plan plan;
   if (problem.M == 0 || problem.N == 0 || problem.batch == 0) return plan;
 
@@ -69,6 +70,7 @@ Outcome<Plan> plan(const Device& device, const Gemm& problem) {
 
   uint32_t M_group = tile->M_simd * tile->M_splits, N_group = tile->N_simd * tile->N_splits;
   plan.reason = tile->reason;
+  plan.gemm_tile = tile;
   plan.tile[0] = M_group;
   plan.tile[1] = N_group;
   plan.tile[2] = tile->K_simd;

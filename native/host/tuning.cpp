@@ -3,7 +3,10 @@
 #include "host/tuning.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
+#include "host/tile_tables.h"
 #include "shared.h"
 
 namespace mfa::host {
@@ -84,6 +87,53 @@ constexpr ConvolutionTile convolution_tiles[] = {
 
 bool is_gpu(const Device& device) { return device.backend == Backend::metal; }
 
+template <class Tile, class Problem>
+bool for_device(const Tile& tile, const Device& device, const Problem& problem) {
+  if (tile.gpu != is_gpu(device)) return false;
+  if (tile.device && device.description.find(tile.device) == std::string::npos) return false;
+  return tile.type == 0 || tile.type == problem.type;
+}
+
+bool holds(const GemmTile& tile, const Device& device, const Gemm& problem) {
+  if (!for_device(tile, device, problem)) return false;
+  // The sizes fit 32 bits each; more batches than that are as good as "any".
+  uint64_t elements = problem.M * problem.N;
+  elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
+  return problem.M <= tile.max_M && problem.N <= tile.max_N && problem.K <= tile.max_K &&
+         elements <= tile.max_elements &&
+         gemm_memory(tile, problem.type) <= device.max_threadgroup_memory;
+}
+
+bool holds(const AttentionTile& tile, const Device& device, const Attention& problem) {
+  return for_device(tile, device, problem) && problem.R <= tile.max_R &&
+         std::max(problem.D, problem.Dv) <= tile.max_D &&
+         attention_memory(tile, problem) <= device.max_threadgroup_memory;
+}
+
+template <class Rows, class Problem>
+auto first(const Rows& rows, const Device& device, const Problem& problem)
+    -> decltype(std::data(rows)) {
+  for (const auto& tile : rows)
+    if (holds(tile, device, problem)) return &tile;
+  return nullptr;
+}
+
+template <class Rows, class Tile>
+bool among(const Rows& rows, const Tile& tile) {
+  return std::less_equal<>()(std::data(rows), &tile) &&
+         std::less<>()(&tile, std::data(rows) + std::size(rows));
+}
+
+/// "large matrices (built-in row 9 of gemm_tiles: CPU devices)"
+template <class Rows, class Tile>
+std::string told(const char* table, const Rows& built_in, const Tile& tile) {
+  std::string where = "own row";
+  if (among(built_in, tile))
+    where = "built-in row " + std::to_string(&tile - std::data(built_in) + 1);
+  return std::string(tile.reason) + " (" + where + " of " + table + ": " + preconditions(tile) +
+         ")";
+}
+
 }  // namespace
 
 uint32_t type_size(uint32_t type) { return type == MFA_TYPE_FLOAT ? 4 : 2; }
@@ -119,17 +169,9 @@ uint64_t attention_memory(const AttentionTile& tile, const Attention& problem) {
 }
 
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem) {
-  // The sizes fit 32 bits each; more batches than that are as good as "any".
-  uint64_t elements = problem.M * problem.N;
-  elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
-  for (const GemmTile& tile : gemm_tiles) {
-    if (tile.gpu != is_gpu(device)) continue;
-    if (tile.type != 0 && tile.type != problem.type) continue;
-    if (problem.M > tile.max_M || problem.N > tile.max_N || problem.K > tile.max_K) continue;
-    if (elements > tile.max_elements) continue;
-    return &tile;
-  }
-  return nullptr;
+  const TileTables* own = device.tiles();
+  const GemmTile* tile = own ? first(own->gemm, device, problem) : nullptr;
+  return tile ? tile : first(gemm_tiles, device, problem);
 }
 
 const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,
@@ -151,14 +193,15 @@ const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem) {
 }
 
 const AttentionTile* attention_tile(const Device& device, const Attention& problem) {
-  for (const AttentionTile& tile : attention_tiles) {
-    if (tile.gpu != is_gpu(device)) continue;
-    if (tile.type != 0 && tile.type != problem.type) continue;
-    if (problem.R > tile.max_R || std::max(problem.D, problem.Dv) > tile.max_D) continue;
-    if (attention_memory(tile, problem) > device.max_threadgroup_memory) continue;
-    return &tile;
-  }
-  return nullptr;
+  const TileTables* own = device.tiles();
+  const AttentionTile* tile = own ? first(own->attention, device, problem) : nullptr;
+  return tile ? tile : first(attention_tiles, device, problem);
+}
+
+std::string why(const GemmTile& tile) { return told("gemm_tiles", gemm_tiles, tile); }
+
+std::string why(const AttentionTile& tile) {
+  return told("attention_tiles", attention_tiles, tile);
 }
 
 }  // namespace mfa::host

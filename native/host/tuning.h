@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "host/device.h"
 #include "host/problem.h"
@@ -20,6 +21,8 @@ struct GemmTile {
   uint16_t A_padding, B_padding;
   bool tile_float, staged;
   const char* reason;
+  // Precondition: a part of the device's description, such as "avx512" or "M2". Null: any device.
+  const char* device = nullptr;
 };
 
 /// Columns of the table of products with quantized weights. The first row whose preconditions hold
@@ -45,6 +48,7 @@ struct AttentionTile {
   uint16_t R_simd, C_simd, R_splits;
   bool staged;
   const char* reason;
+  const char* device = nullptr;  // precondition, as above
 };
 
 /// Columns of the table of the implicit GEMM of a convolution, taken like those of attention.
@@ -58,12 +62,16 @@ struct ConvolutionTile {
   const char* reason;
 };
 
-/// Null if no row holds.
+/// Null if no row holds. The device's own rows (tile_tables.h) come before the built-in ones.
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem);
 const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem);
 const AttentionTile* attention_tile(const Device& device, const Attention& problem);
 const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,
                                         uint64_t pixels);
+
+/// Why: the row's reason, where it stands and its preconditions.
+std::string why(const GemmTile& tile);
+std::string why(const AttentionTile& tile);
 
 /// Threadgroup memory in bytes.
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type);

@@ -126,6 +126,10 @@ mfa_status mfa_device_open(const char* name, mfa_device* device);
 mfa_status mfa_device_get_info(mfa_device device, mfa_device_info* info);
 /* The id<MTLDevice>, not retained. */
 mfa_status mfa_device_metal(mfa_device device, void** metal);
+/* Tiles that are tried before the built-in ones, in the form that `python -m pymfa tune` prints;
+ * copied. NULL: only the built-in ones. At first those of the file that the environment variable
+ * MFA_TILES names. mfa_explain says which row was taken. */
+mfa_status mfa_device_set_tiles(mfa_device device, const char* rows);
 mfa_status mfa_device_retain(mfa_device device);
 mfa_status mfa_device_release(mfa_device device); /* NULL is fine, here and in every _release */
 
