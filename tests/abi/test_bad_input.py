@@ -185,6 +185,18 @@ DEVICES: list[Case] = [
         "device is NULL",
     ),
     ("metal NULL", lambda t: t.lib.mfa_device_metal(t.handle, t.null), ARGUMENT, "metal is NULL"),
+    (
+        "tiles device",
+        lambda t: t.lib.mfa_device_set_tiles(t.released("device"), t.null),
+        ARGUMENT,
+        "device was released",
+    ),
+    (
+        "tiles text",
+        lambda t: t.lib.mfa_device_set_tiles(t.handle, b"tiles"),
+        ARGUMENT,
+        'line 1 is "tiles", expected gemm_tiles',
+    ),
     ("retain NULL", lambda t: t.lib.mfa_device_retain(t.null), ARGUMENT, "device is NULL"),
     (
         "retain released",
