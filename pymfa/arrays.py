@@ -81,12 +81,17 @@ def overlap(a: Array, b: Array) -> bool:
 
 def bounds(array: Array) -> tuple[int, int]:
     """Addresses of the first byte that the array reaches and of the one after the last."""
-    low: int = array.ctypes.data
+    start: int = array.ctypes.data
+    low, high = reach(array)
+    return start + low, start + high
+
+
+def reach(array: Array) -> tuple[int, int]:
+    """The same, counted from the array's first element."""
     if array.size == 0:
-        return low, low
+        return 0, 0
     steps = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
-    high = low + sum(s for s in steps if s > 0) + array.itemsize
-    return low + sum(s for s in steps if s < 0), high
+    return sum(s for s in steps if s < 0), sum(s for s in steps if s > 0) + array.itemsize
 
 
 def element_strides(array: Array) -> tuple[int, ...]:

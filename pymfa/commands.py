@@ -117,6 +117,19 @@ class Commands:
         native.call("mfa_commands_commit", self.handle)
         self._committed = True
 
+    def run(self) -> None:
+        """Commits and waits: quicker than one after the other."""
+        self.encoding("Commands.run")
+        self._committed = True
+        try:
+            native.call("mfa_commands_run", self.handle)
+        except Exception:
+            self._done = True
+            self.memory.drop()
+            raise
+        self._done = True
+        self.memory.finish()
+
     def wait(self, seconds: float | None = None) -> bool:
         """True when the commands have run, False when they have not after so many seconds."""
         if not self._committed:
@@ -165,10 +178,12 @@ class Commands:
         _trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            if not self._committed:
-                self.commit()
-            if self._wait_at_exit:
+            if self._wait_at_exit and not self._committed:
+                self.run()
+            elif self._wait_at_exit:
                 self.wait()
+            elif not self._committed:
+                self.commit()
         elif not self._committed:
             self._committed = self._done = True  # dropped: what was encoded never runs
             self.memory.drop()

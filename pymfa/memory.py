@@ -23,12 +23,16 @@ class Memory:
         self._buffers: dict[int, Buffer] = {}
         self._copies: list[tuple[Buffer, int]] = []
 
-    def place(self, array: Array, *, output: bool = False) -> tuple[Buffer, int]:
-        """The buffer and the byte offset of the array's first element."""
+    def place(
+        self, array: Array, *, output: bool = False, address: int | None = None
+    ) -> tuple[Buffer, int]:
+        """The buffer and the byte offset of the array's first element, which is at `address`."""
         whole = owner(array)
+        if address is None:
+            address = array.ctypes.data
         if isinstance(whole, Buffer):
             self.keep(whole)
-            return whole, array.ctypes.data - whole.address
+            return whole, address - whole.address
         key = (id(whole), bool(array.flags.writeable))
         if key not in self._wrapped:
             buffer = wrap(self._device, whole, read_only=not array.flags.writeable)
@@ -36,7 +40,7 @@ class Memory:
         buffer, start = self._wrapped[key]
         if output and buffer.is_copy and (buffer, start) not in self._copies:
             self._copies.append((buffer, start))
-        return buffer, array.ctypes.data - start
+        return buffer, address - start
 
     def keep(self, buffer: Buffer) -> None:
         if buffer.device != self._device:

@@ -72,6 +72,14 @@ mfa_status mfa_commands_commit(mfa_commands commands) {
   });
 }
 
+mfa_status mfa_commands_run(mfa_commands commands) {
+  return call("mfa_commands_run", [&]() -> Status {
+    auto found = use(commands, "commands");
+    if (!found.ok()) return found.status();
+    return (*found)->host->run();
+  });
+}
+
 mfa_status mfa_commands_wait(mfa_commands commands, double seconds) {
   return call("mfa_commands_wait", [&]() -> Status {
     auto found = use(commands, "commands");

@@ -79,8 +79,7 @@ Outcome<host::Commands*> Target::on(const std::shared_ptr<host::Device>& device)
 
 Status Target::close() {
   if (!own_) return {};
-  MFA_TRY(commands_->commit());
-  return commands_->wait(-1);
+  return commands_->run();
 }
 
 bool is_float_type(uint32_t type) {

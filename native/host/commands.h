@@ -66,10 +66,13 @@ class Commands {
   Status set_label(const std::string& label);
   Status on_completed(Completion completion);
   Status commit();
+  /// commit() and wait(-1), with the least latency the device offers.
+  Status run();
   /// `seconds` < 0: for ever.
   Status wait(double seconds);
 
  private:
+  Status finish_encoding();
   /// Shared with Metal's completion handler, which may run after the Commands are gone.
   struct Shared {
     std::mutex mutex;

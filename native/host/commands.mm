@@ -151,6 +151,27 @@ Status Commands::on_completed(Completion completion) {
 }
 
 Status Commands::commit() {
+  MFA_TRY(finish_encoding());
+  @autoreleasepool {
+    [as<id<MTLCommandBuffer>>(buffer_) commit];
+  }
+  return {};
+}
+
+Status Commands::run() {
+  MFA_TRY(finish_encoding());
+  @autoreleasepool {
+    id buffer = as<id>(buffer_);
+    if ([buffer respondsToSelector:@selector(mfaCommitAndWait)])
+      [(id<MFACommandBufferExtras>)buffer mfaCommitAndWait];
+    else
+      [(id<MTLCommandBuffer>)buffer commit];
+  }
+  return wait(-1);
+}
+
+/// Everything of a commit but the commit.
+Status Commands::finish_encoding() {
   MFA_TRY(refuse_wrapped("commits it"));
   {
     std::lock_guard lock(shared_->mutex);
@@ -183,19 +204,21 @@ Status Commands::commit() {
       }
       shared->changed.notify_all();
     }];
-    [buffer commit];
   }
   return {};
 }
 
 Status Commands::wait(double seconds) {
   MFA_TRY(refuse_wrapped("waits for it"));
+  bool for_ever = seconds < 0 || seconds > 3e7;  // chrono's clocks overflow far above a year
+  // Metal's own wait lets this thread do the work.
+  if (for_ever && state() == State::committed)
+    [as<id<MTLCommandBuffer>>(buffer_) waitUntilCompleted];
   std::unique_lock lock(shared_->mutex);
   if (shared_->state == State::encoding)
     return failure(Code::wrong_state, "commands were not committed yet");
   auto done = [this] { return shared_->announced; };
-  // A wait of more than a year is one for ever: chrono's clocks overflow far above that.
-  if (seconds < 0 || seconds > 3e7)
+  if (for_ever)
     shared_->changed.wait(lock, done);
   else if (!shared_->changed.wait_for(lock, std::chrono::duration<double>(seconds), done))
     return failure(Code::timeout, "commands have not completed after %g s", seconds);

@@ -22,6 +22,9 @@
 @protocol MFAFunctionExtras <NSObject>
 - (NSArray<id<MTLBinding>>*)mfaBindings;
 @end
+@protocol MFACommandBufferExtras <NSObject>
+- (void)mfaCommitAndWait;
+@end
 @protocol MFAEncoderExtras <NSObject>
 - (NSError*)mfaErrorForDispatchThreadgroups:(MTLSize)threadgroups
                       threadsPerThreadgroup:(MTLSize)threads;

@@ -91,8 +91,9 @@ typedef enum mfa_type {
 enum { MFA_BROADCAST = -1 };
 
 /* Called once when something ends. `status` and `message` are what mfa_commands_wait would have
- * given; `message` is "" for MFA_OK and valid during the call. Runs on a thread of the library,
- * which waits for it: do not call mfa_commands_wait or a blocking operation from it. */
+ * given; `message` is "" for MFA_OK and valid during the call. Runs on a thread of the library or
+ * on one that waits for the commands: do not call mfa_commands_wait or a blocking operation from
+ * it. */
 typedef void (*mfa_completion)(void* context, mfa_status status, const char* message);
 
 /* ---------------------------------------------------------------- devices ---------------- */
@@ -216,6 +217,8 @@ mfa_status mfa_commands_set_label(mfa_commands commands, const char* label);
 mfa_status mfa_commands_on_completed(mfa_commands commands, mfa_completion callback, void* context);
 /* Ends the encoding and hands the commands to the device. Returns at once. */
 mfa_status mfa_commands_commit(mfa_commands commands);
+/* Commits and waits. Quicker than one after the other where the caller's thread can do the work. */
+mfa_status mfa_commands_run(mfa_commands commands);
 /* Waits until the commands have run. `seconds` < 0: as long as it takes; 0: does not wait.
  * MFA_TIMEOUT if they have not; MFA_ERROR_EXECUTION if they failed; MFA_ERROR_WRONG_STATE before a
  * commit. */

@@ -102,9 +102,10 @@ using mfa::metal::Submission;
   };
 }
 
-- (void)commit {
+/// False if it was committed before. Afterwards only the submission is left to commit.
+- (BOOL)finishEncoding {
   Submission& submission = **_submission;
-  if (!submission.open()) return;
+  if (!submission.open()) return NO;
   if (_encoding) {
     submission.fail(Fault::invalid_resource,
                     "the command buffer was committed before -endEncoding of its last encoder");
@@ -114,7 +115,15 @@ using mfa::metal::Submission;
   for (auto& block : *_completed) submission.on_completed([self handlerFor:block]);
   _scheduled->clear();
   _completed->clear();
-  submission.commit();
+  return YES;
+}
+
+- (void)commit {
+  if ([self finishEncoding]) (*_submission)->commit();
+}
+
+- (void)mfaCommitAndWait {
+  if ([self finishEncoding]) (*_submission)->run_to_end();
 }
 
 - (void)addScheduledHandler:(MTLCommandBufferHandler)block {

@@ -16,11 +16,11 @@ void Queue::enqueue(std::shared_ptr<Submission> submission) {
   order_.push_back(std::move(submission));
 }
 
-bool Queue::commit(Submission& submission) {
+bool Queue::commit(Submission& submission, bool wake) {
   std::lock_guard lock(mutex_);
   if (!submission.mark_committed()) return false;
   ++in_flight_;
-  if (runner_ == std::thread::id() && ready()) start_worker();
+  if (wake && runner_ == std::thread::id() && ready()) start_worker();
   return true;
 }
 

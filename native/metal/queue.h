@@ -24,7 +24,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
   /// Takes the next place in the order.
   void enqueue(std::shared_ptr<Submission> submission);
   /// The submission's commands are final: somebody may run it. False if it is not waiting for that.
-  bool commit(Submission& submission);
+  /// Not `wake`: the caller is about to wait for it, so the worker sleeps on.
+  bool commit(Submission& submission, bool wake = true);
   /// Gives up the place of a submission that will never be committed.
   void abandon(Submission& submission);
   /// Runs what may run until `submission` has concluded or somebody else is running it. False if

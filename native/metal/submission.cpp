@@ -42,6 +42,11 @@ bool Submission::commit() {
   return queue_->commit(*this);
 }
 
+void Submission::run_to_end() {
+  enqueue();
+  if (queue_->commit(*this, false)) wait_until_completed();
+}
+
 bool Submission::mark_committed() {
   std::lock_guard lock(mutex_);
   if (status() != Status::enqueued) return false;

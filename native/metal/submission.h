@@ -41,6 +41,8 @@ class Submission : public std::enable_shared_from_this<Submission> {
   void enqueue();
   /// True for the first call. The work starts as soon as it is this one's turn.
   bool commit();
+  /// commit() and wait_until_completed(), on this thread if it is free to: nobody is woken.
+  void run_to_end();
   /// Never to be committed: gives up the place that enqueue() took.
   void abandon();
 

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import native
-from ..arrays import Array, bfloat16, expect_dtype, expect_output, expect_shape, operand
+from ..arrays import (
+    Array,
+    bfloat16,
+    expect_dtype,
+    expect_output,
+    expect_shape,
+    operand,
+    reach,
+)
 from ..errors import InvalidValue
 from ..problem import ACTIVATIONS, choice
-from . import cast
+from . import cast, ready
 from .strides import batches, in_place, matrix, stride
 
 if TYPE_CHECKING:
@@ -39,6 +47,16 @@ def encode(
 ) -> Array:
     """`copy`: inputs that no kernel reads in place may be copied now."""
     commands.encoding(name)
+    given = [a, b, out] if bias is None else [a, b, bias, out]
+    known = None
+    if c is None and all(type(x) is np.ndarray for x in given):
+        known = ready.key(name, trans_a, trans_b, alpha, beta, activation, *given)
+        found = ready.find(known)
+        if found and out.flags.writeable:
+            places = [x.ctypes.data for x in given]
+            if found.apart(places):
+                found.encode(commands, given, places)
+                return out  # type: ignore[no-any-return]
     problem = _Problem(name, trans_a, trans_b)
     a, b = problem.input("a", a, trans_a), problem.input("b", b, trans_b)
     squeeze = _squeeze(a, b)
@@ -78,7 +96,14 @@ def encode(
         "beta": beta,
         "activation": choice(f"{name}: activation", activation, ACTIVATIONS),
     }
-    _encode(commands, name, a, b, target, bias, options)
+    call = _describe(name, a, b, target, bias, options)
+    if call is None:
+        return result
+    arrays = [a, b, target] if bias is None else [a, b, bias, target]
+    places = [x.ctypes.data for x in arrays]
+    call.encode(commands, arrays, places)
+    if known is not None and places == [x.ctypes.data for x in given]:  # nothing was copied
+        ready.remember(known, call)
     return result
 
 
@@ -146,35 +171,31 @@ class _Problem:
         return bias
 
 
-def _encode(
-    commands: Commands, name: str, a: Array, b: Array, out: Array, bias: Array | None,
-    options: dict[str, Any],
-) -> None:  # fmt: skip
-    arrays = [a, b, out] + ([] if bias is None else [bias])
+def _describe(
+    name: str, a: Array, b: Array, out: Array, bias: Array | None, options: dict[str, Any]
+) -> ready.Ready | None:
+    """None where the output has no elements."""
+    arrays = [a, b, out] if bias is None else [a, b, bias, out]
     (ma, mb, mc) = (matrix(a), matrix(b), matrix(out))
     assert ma and mb and mc
     lead = out.shape[:-2]
-    steps = [_steps(x, lead) for x in arrays]
-    batch = batches(lead, steps)
+    batch = batches(lead, [_steps(x, lead) for x in arrays])
     if min(out.shape, default=1) == 0:
-        return
+        return None
     desc = native.struct(
         "mfa_gemm_desc", M=out.shape[-2], N=out.shape[-1], K=a.shape[-1], lda=ma.ld, ldb=mb.ld,
         ldc=mc.ld, trans_a=ma.transposed, trans_b=mb.transposed, batch=batch.count, **options,
     )  # fmt: skip
-    fields = ("stride_a", "stride_b", "stride_c", "stride_bias")
-    for field, step in zip(fields, batch.steps, strict=False):
-        setattr(desc, field, stride(step, batch.count))
+    fields = ("a", "b", "c") if bias is None else ("a", "b", "bias", "c")
+    for field, step in zip(fields, batch.steps, strict=True):
+        setattr(desc, "stride_" + field, stride(step, batch.count))
     if bias is not None and _per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
-    places = [commands.memory.place(x, output=x is out) for x in arrays]
-    operands = native.struct("mfa_gemm_operands")
-    for offsets in batch.offsets:
-        slots = zip(("a", "b", "c", "bias"), places, offsets, strict=False)
-        for slot, (buffer, start), offset in slots:
-            target = getattr(operands, slot)
-            target.buffer, target.offset = buffer.handle, start + offset * out.itemsize
-        native.call("mfa_" + name, commands.handle, desc, operands)
+    return ready.Ready(
+        "mfa_" + name, desc, "mfa_gemm_operands", fields,
+        [tuple(o * out.itemsize for o in offsets) for offsets in batch.offsets],
+        tuple(reach(x) for x in arrays),
+    )  # fmt: skip
 
 
 def _per_row(bias: Array, shape: tuple[int, ...]) -> bool:

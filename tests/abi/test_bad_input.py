@@ -326,6 +326,12 @@ COMMANDS: list[Case] = [
         "commands was released",
     ),
     (
+        "run released",
+        lambda t: t.lib.mfa_commands_run(t.released("commands")),
+        ARGUMENT,
+        "commands was released",
+    ),
+    (
         "wait released",
         lambda t: t.lib.mfa_commands_wait(t.released("commands"), 0),
         ARGUMENT,

@@ -74,6 +74,23 @@ def test_completion_is_called_once_and_before_wait_returns(abi, device):
     assert calls == [(1, abi.lib.MFA_OK, ""), (2, abi.lib.MFA_OK, "")]
 
 
+def test_run_commits_and_waits(abi, device):
+    source, halves = np.arange(64, dtype=np.float32), np.zeros(64, np.float16)
+    calls = []
+
+    @abi.ffi.callback("mfa_completion")
+    def ended(context, status, message):
+        calls.append((status, bool(halves.any())))
+
+    commands = device.commands()
+    abi.check(encode_cast(abi, device, commands, source, halves))
+    abi.check(abi.lib.mfa_commands_on_completed(commands, ended, abi.null))
+    abi.check(abi.lib.mfa_commands_run(commands))
+    assert calls == [(abi.lib.MFA_OK, True)]
+    assert np.array_equal(halves, source.astype(np.float16))
+    abi.check(abi.lib.mfa_commands_wait(commands, -1))
+
+
 def test_wait_gives_up_after_its_time(abi, first):
     entered, proceed = threading.Event(), threading.Event()
 
@@ -133,6 +150,7 @@ def test_dropped_without_a_commit_nothing_runs(abi, device):
 
 AFTER_COMMIT = {
     "commit": lambda abi, c: abi.lib.mfa_commands_commit(c),
+    "run": lambda abi, c: abi.lib.mfa_commands_run(c),
     "set_label": lambda abi, c: abi.lib.mfa_commands_set_label(c, b"late"),
     "metal": lambda abi, c: abi.lib.mfa_commands_metal(c, abi.ffi.new("void **")),
     "on_completed": lambda abi, c: abi.lib.mfa_commands_on_completed(
@@ -173,6 +191,7 @@ def test_wrapped_encoder_belongs_to_its_owner(abi, device):
     source, halves = np.arange(64, dtype=np.float32), np.zeros(64, np.float16)
     abi.check(encode_cast(abi, device, wrapped, source, halves))
     assert lib.mfa_commands_commit(wrapped) == lib.MFA_ERROR_WRONG_STATE
+    assert lib.mfa_commands_run(wrapped) == lib.MFA_ERROR_WRONG_STATE
     assert lib.mfa_commands_wait(wrapped, 0) == lib.MFA_ERROR_WRONG_STATE
     assert "wrap an encoder" in abi.error()
     abi.check(lib.mfa_commands_commit(commands))

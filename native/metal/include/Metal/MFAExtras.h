@@ -23,6 +23,11 @@ NS_ASSUME_NONNULL_BEGIN
 - (NSUInteger)mfaCodeBytes;
 @end
 
+@protocol MFACommandBufferExtras <NSObject>
+/// -commit and -waitUntilCompleted, without waking a thread in between: the caller does the work.
+- (void)mfaCommitAndWait;
+@end
+
 /// Checks a dispatch while it is encoded.
 @protocol MFAEncoderExtras <NSObject>
 /// The error a dispatch with the bindings made so far would end in; nil if it would run. Nothing is
