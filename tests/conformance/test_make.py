@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import FLOATS, bfloat16, per_thread, row_threads, type_name
+from apple_kernels import FLOATS, bfloat16, per_thread, row_threads, type_name
 from tolerance import assert_within, output_rounding, random
 
 DTYPES = [np.dtype(t) for t in ("bool", "int8", "uint16", "int32", "int64", "float16", "float32")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import bfloat16, type_name
+from apple_kernels import bfloat16, type_name
 from tolerance import assert_within, output_rounding
 
 DTYPES = [np.dtype(t) for t in ("uint8", "int32", "int64", "float16", "float32")] + [bfloat16]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import bfloat16, type_name
+from apple_kernels import bfloat16, type_name
 from tolerance import assert_within, output_rounding
 
 _F32 = 2.0**-24
