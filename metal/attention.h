@@ -48,6 +48,7 @@ constant bool O_rows = !MFA_OR(given_O_trans, false);
 
 constant bool grouped_query = MFA_OR(given_grouped_query, false);
 constant bool generate = MFA_OR(given_generate, false);
+constant bool backward_pass = MFA_OR(given_backward, false) && !generate;
 constant bool forward_pass = MFA_OR(given_forward, true) && !generate;
 constant bool block_sparse = has_addend && !generate && MFA_OR(given_block_sparse, false);
 constant bool has_block_mask = block_sparse || generate;
@@ -55,6 +56,7 @@ constant uint o_type = MFA_OR(given_o_type, data_type);
 constant bool packed_batches = MFA_OR(given_packed, false);
 constant bool has_sinks = sinks_used && forward_pass;
 constant bool write_lse = MFA_OR(given_write_lse, false) && forward_pass;
+constant bool has_lse = write_lse || backward_pass;
 constant bool staged = MFA_OR(given_staged, false);
 constant bool complete =
     is_function_constant_defined(fixed_R) && is_function_constant_defined(fixed_C) &&
@@ -78,7 +80,7 @@ constant ushort D_V_block = D_V_simd + MFA_OR(given_D_bank, 0);
 
 constant bool supported =
     (complete || has_parameters) && !MFA_OR(given_triangular, false) &&
-    !MFA_OR(given_backward, false) && D_simd > 0 && D_V_simd > 0 &&
+    !(backward_pass && (forward_pass || !has_parameters)) && D_simd > 0 && D_V_simd > 0 &&
     (R_simd | C_simd | D_simd | D_V_simd) % 8 == 0 && R_simd <= MFA_MAX_ATTENTION_SIMD;
 
 /// One stored operand at its (batch, head).

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The attention kernel: element type and form are function constants.
+#include "attention_backward.h"
+#include "attention_backward_bias.h"
+#include "attention_backward_columns.h"
+#include "attention_backward_rows.h"
+#include "attention_backward_sums.h"
 #include "attention_block.h"
 #include "attention_direct.h"
 #include "attention_staged.h"
@@ -21,6 +26,42 @@ inline void attend(const thread attention_buffers& buffers, threadgroup uchar* m
   }
 }
 
+/// T is the type of Q, K, V and their gradients, E that of O and dO.
+template <typename T, typename E>
+inline void attend_backward(const thread attention_buffers& buffers,
+                            const thread backward_buffers& own, threadgroup uchar* memory,
+                            uint3 group, mfa_place place) {
+  if (!backward_fits) return;
+  if (backward_columns) {
+    backward_columns_pass<T, E>(buffers, own, memory, group, place);
+    return;
+  }
+  if (backward_bias) {
+    backward_bias_pass<T, E>(buffers, own, memory, group, place);
+    return;
+  }
+  const uint rows = backward_rows ? uint(R_group) : uint(MFA_BACKWARD_SUMS_ROWS);
+  const backward_block<T, E> block =
+      make_backward_block<T, E>(buffers, own, group.x * rows, group.y, group.z);
+  if (block.forward.r >= block.forward.R) return;
+  if (backward_rows) {
+    backward_rows_pass(block, memory, place);
+  } else {
+    backward_row_sums(block, place);
+  }
+}
+
+template <typename T>
+inline void attend_backward(const thread attention_buffers& buffers,
+                            const thread backward_buffers& own, threadgroup uchar* memory,
+                            uint3 group, mfa_place place) {
+  if (o_type == data_type) {
+    attend_backward<T, T>(buffers, own, memory, group, place);
+  } else if (o_type == MFA_TYPE_FLOAT) {
+    attend_backward<T, float>(buffers, own, memory, group, place);
+  }
+}
+
 /// Threadgroup (x, y, z) summarises block (row x, column y) of mask z.
 inline void summarize(const thread attention_buffers& buffers, threadgroup uchar* memory,
                       uint3 group, mfa_place place) {
@@ -35,11 +76,11 @@ inline void summarize(const thread attention_buffers& buffers, threadgroup uchar
 }
 
 kernel void attention(
-    device uchar* Q [[buffer(MFA_SLOT_Q), function_constant(forward_pass)]],
-    device uchar* K [[buffer(MFA_SLOT_K), function_constant(forward_pass)]],
-    device uchar* V [[buffer(MFA_SLOT_V), function_constant(forward_pass)]],
-    device uchar* O [[buffer(MFA_SLOT_O), function_constant(forward_pass)]],
-    device float* lse [[buffer(MFA_SLOT_LSE), function_constant(write_lse)]],
+    device uchar* Q [[buffer(MFA_SLOT_Q), function_constant(has_QKV)]],
+    device uchar* K [[buffer(MFA_SLOT_K), function_constant(has_QKV)]],
+    device uchar* V [[buffer(MFA_SLOT_V), function_constant(has_QKV)]],
+    device uchar* O [[buffer(MFA_SLOT_O), function_constant(has_O)]],
+    device float* lse [[buffer(MFA_SLOT_LSE), function_constant(has_lse)]],
     constant ulong4* offsets [[buffer(MFA_SLOT_OFFSETS), function_constant(has_offsets)]],
     constant uint4* heads [[buffer(MFA_SLOT_HEADS), function_constant(grouped_query)]],
     const device uchar* mask [[buffer(MFA_SLOT_MASK), function_constant(has_mask)]],
@@ -53,6 +94,15 @@ kernel void attention(
     [[buffer(MFA_SLOT_COLUMN_STARTS), function_constant(packed_batches)]],
     constant mfa_attention_parameters& parameters
     [[buffer(MFA_SLOT_PARAMETERS), function_constant(has_parameters)]],
+    device uchar* dO [[buffer(MFA_SLOT_DO), function_constant(backward_pass)]],
+    device uchar* dQ [[buffer(MFA_SLOT_DQ), function_constant(write_dQ)]],
+    device uchar* dK [[buffer(MFA_SLOT_DK), function_constant(write_dK)]],
+    device uchar* dV [[buffer(MFA_SLOT_DV), function_constant(write_dV)]],
+    device uchar* dB [[buffer(MFA_SLOT_DB), function_constant(backward_bias)]],
+    device float* sums [[buffer(MFA_SLOT_SUMS), function_constant(backward_pass)]],
+    device float* dQ_sums [[buffer(MFA_SLOT_DQ_SUMS), function_constant(sums_dQ)]],
+    constant mfa_attention_backward_parameters& backward_parameters
+    [[buffer(MFA_SLOT_BACKWARD_PARAMETERS), function_constant(backward_pass)]],
     threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
     uint3 group [[threadgroup_position_in_grid]],
     ushort simdgroup [[simdgroup_index_in_threadgroup]],
@@ -62,13 +112,13 @@ kernel void attention(
   const mfa_place place = {R_splits == 1 ? first : simdgroup, R_splits, lane};
 
   attention_buffers buffers = {};
-  if (forward_pass) {
+  if (has_QKV) {
     buffers.Q = Q;
     buffers.K = K;
     buffers.V = V;
-    buffers.O = O;
   }
-  if (write_lse) buffers.lse = lse;
+  if (has_O) buffers.O = O;
+  if (has_lse) buffers.lse = lse;
   if (grouped_query) buffers.heads = heads;
   if (has_sinks) buffers.sinks = sinks;
   if (has_block_mask) buffers.block_mask = block_mask;
@@ -85,8 +135,28 @@ kernel void attention(
     buffers.scores.parameters = &parameters.scores;
   }
 
+  backward_buffers own = {};
+  if (backward_pass) {
+    own.dO = dO;
+    own.sums = sums;
+    own.parameters = &backward_parameters;
+  }
+  if (write_dQ) own.dQ = dQ;
+  if (write_dK) own.dK = dK;
+  if (write_dV) own.dV = dV;
+  if (backward_bias) own.dB = dB;
+  if (sums_dQ) own.dQ_sums = dQ_sums;
+
   if (generate) {
     if (has_addend) summarize(buffers, memory, group, place);
+  } else if (backward_pass) {
+    if (data_type == MFA_TYPE_FLOAT) {
+      attend_backward<float>(buffers, own, memory, group, place);
+    } else if (data_type == MFA_TYPE_HALF) {
+      attend_backward<half>(buffers, own, memory, group, place);
+    } else if (data_type == MFA_TYPE_BFLOAT) {
+      attend_backward<bfloat>(buffers, own, memory, group, place);
+    }
   } else if (!forward_pass) {
     return;
   } else if (data_type == MFA_TYPE_FLOAT) {

@@ -108,7 +108,7 @@ inline attention_block<T> make_block(const thread attention_buffers& buffers, ui
     const ulong row_stride = O_rows ? p.O.leading : 1;
     const ulong o = batch * p.O.batch + heads.w * p.O.head + place.first_row * row_stride;
     block.O = {buffers.O + o * score_element_size(o_type), p.O.leading};
-    if (write_lse) {
+    if (has_lse) {
       block.lse = buffers.lse + batch * p.lse_batch + heads.w * p.lse_head + place.first_row;
     }
   } else {

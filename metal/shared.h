@@ -89,6 +89,15 @@
 #define MFA_CONSTANT_BIAS_TYPE 333   // uint, MTLDataType of that bias
 #define MFA_CONSTANT_O_TYPE 334      // uint, MTLDataType of O
 #define MFA_CONSTANT_PACKED 335  // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
+#define MFA_CONSTANT_BACKWARD_FORM 360  // uint, MFA_BACKWARD_*, with MFA_CONSTANT_BACKWARD
+#define MFA_CONSTANT_DO_TRANS 361       // bool, as O_TRANS; so are the next three
+#define MFA_CONSTANT_DQ_TRANS 362
+#define MFA_CONSTANT_DK_TRANS 363
+#define MFA_CONSTANT_DV_TRANS 364
+#define MFA_CONSTANT_WRITE_DQ 365  // bool: the pass over columns adds up dQ too
+#define MFA_CONSTANT_WRITE_DK 366  // bool: the pass over columns writes dK
+#define MFA_CONSTANT_WRITE_DV 367  // bool: the pass over columns writes dV
+#define MFA_CONSTANT_DB_TYPE 368   // uint, MTLDataType of the gradient of a bias
 
 // ---- Function constants of qgemm. Its layout, scalars, tiles and epilogue are those of hgemm.
 #define MFA_CONSTANT_QUANTIZATION 400    // uint, MFA_QUANTIZATION_*
@@ -157,6 +166,12 @@
 #define MFA_QUANTIZATION_AFFINE 0   // scale * number + zero point
 #define MFA_QUANTIZATION_PALETTE 1  // palette[number]
 
+#define MFA_BACKWARD_NONE 0
+#define MFA_BACKWARD_SUMS 1     // D = rowsum(dO * O)
+#define MFA_BACKWARD_ROWS 2     // dQ, a threadgroup per block of rows
+#define MFA_BACKWARD_COLUMNS 3  // dK and dV, a threadgroup per block of columns
+#define MFA_BACKWARD_BIAS 4     // the gradient of a bias, a threadgroup per block of it
+
 #define MFA_BLOCK_SKIP 0
 #define MFA_BLOCK_DENSE 1  // no element of the block is masked
 #define MFA_BLOCK_MASKED 2
@@ -188,9 +203,17 @@
 #define MFA_SLOT_ROW_STARTS 17     // PACKED: uint per batch and one more, rows before the batch
 #define MFA_SLOT_COLUMN_STARTS 18  // PACKED: the same for columns
 #define MFA_SLOT_PARAMETERS 20     // one of the structs below, "constant" address space
-#define MFA_SLOT_INPUT 0           // cast
-#define MFA_SLOT_OUTPUT 1          // cast
-#define MFA_SLOT_TILES 0           // [[threadgroup(0)]]
+#define MFA_SLOT_DO 21             // the backward pass
+#define MFA_SLOT_DQ 22
+#define MFA_SLOT_DK 23
+#define MFA_SLOT_DV 24
+#define MFA_SLOT_SUMS 25     // float: D = rowsum(dO * O)
+#define MFA_SLOT_DQ_SUMS 26  // float: dQ while MFA_CONSTANT_WRITE_DQ adds it up
+#define MFA_SLOT_DB 27       // the gradient of a bias
+#define MFA_SLOT_BACKWARD_PARAMETERS 28
+#define MFA_SLOT_INPUT 0   // cast
+#define MFA_SLOT_OUTPUT 1  // cast
+#define MFA_SLOT_TILES 0   // [[threadgroup(0)]]
 
 // ---- Buffer slots of convolution; its bias is in MFA_SLOT_BIAS.
 #define MFA_SLOT_DATA 0
@@ -258,6 +281,18 @@ struct mfa_attention_parameters {
   uint64_t lse_batch, lse_head;   // rows are contiguous
 };
 
+/// Slot 28 of attention's backward pass, beside slot 20.
+struct mfa_attention_backward_parameters {
+  struct mfa_strides dO, dQ, dK, dV;
+  uint64_t sums_batch, sums_head;        // of D; rows are contiguous
+  uint64_t dQ_sums_batch, dQ_sums_head;  // rows of D_simd elements
+  struct mfa_strides dB;                 // leading: row to row; 0: one row for all
+  uint32_t batches, heads;               // query heads
+  uint32_t dB_batches, dB_heads;         // of the gradient of a bias: 1 stands for all
+};
+
+#define MFA_BACKWARD_SUMS_ROWS 64  // rows that a threadgroup of MFA_BACKWARD_SUMS has
+
 /// Slot 20 of cast. Threadgroup (x, y) converts part x of row y.
 struct mfa_cast_parameters {
   uint64_t count;                  // elements in a row
@@ -306,6 +341,14 @@ struct mfa_convolution_parameters {
 #define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \
   (((uint32_t)(C_simd) * MFA_MAX_OF(D_simd, D_V_simd) +               \
     ((uint32_t)(D_simd) + (C_simd) + (D_V_simd)) * (R_group)) *       \
+   4)
+
+/// A pass of attention's backward, all float: the operands of the block that stays and of the one
+/// that moves, `squares` scores and their gradients, and rows of `results` columns for each row
+/// that stays.
+#define MFA_ATTENTION_BACKWARD_BYTES(stays, moves, D_simd, D_V_simd, squares, results) \
+  ((((uint32_t)(stays) + (moves)) * ((uint32_t)(D_simd) + (D_V_simd)) +                \
+    (uint32_t)(stays) * ((uint32_t)(squares) * (moves) + (results))) *                 \
    4)
 
 #endif

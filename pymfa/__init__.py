@@ -9,7 +9,16 @@ from .convolution import convolution
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
-from .ops import attention, bgemm, cast, hgemm, qgemm, scaled_dot_product_attention, sgemm
+from .ops import (
+    attention,
+    attention_backward,
+    bgemm,
+    cast,
+    hgemm,
+    qgemm,
+    scaled_dot_product_attention,
+    sgemm,
+)
 from .problem import AttentionDesc, CastDesc, Explanation, GemmDesc, Problem, QgemmDesc
 from .quantized import Palettized, Quantized, dequantize, palettize, quantize
 
@@ -54,6 +63,7 @@ __all__ = [
     "Quantized",
     "Unsupported",
     "attention",
+    "attention_backward",
     "bfloat16",
     "bgemm",
     "cast",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array
-from .encode import attention, cast, convolution, dispatch, gemm, qgemm
+from .encode import attention, attention_backward, cast, convolution, dispatch, gemm, qgemm
 from .errors import Failure
 from .memory import Memory
 
@@ -62,6 +62,12 @@ class Commands:
     ) -> Array:
         """See pymfa.attention. `lse` is a float32 array to fill, instead of return_lse."""
         return attention.encode(self, q, k, v, out=out, lse=lse, **options)
+
+    def attention_backward(
+        self, do: Any, q: Any, k: Any, v: Any, o: Any, lse: Any, **options: Any
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """See pymfa.attention_backward."""
+        return attention_backward.encode(self, do, q, k, v, o, lse, **options)
 
     def convolution(self, x: Any, w: Any, **options: Any) -> Array:
         """See pymfa.convolution."""

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, operand
 from .buffer import Buffer, owner
 from .encode import attention as attention_
+from .encode import attention_backward as backward_
 from .encode import cast as cast_
 from .encode import gemm as gemm_
 from .encode import qgemm as qgemm_
@@ -170,6 +172,65 @@ def attention(
             sparsity=sparsity, layout=layout, out=out, out_dtype=out_dtype, lse=lse, copy=True,
         )  # fmt: skip
     return (result, lse) if return_lse else result
+
+
+def attention_backward(
+    do: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    o: Any,
+    lse: Any,
+    *,
+    causal: bool | str = False,
+    scale: float | None = None,
+    mask: Any = None,
+    bias: Any = None,
+    window: tuple[int | None, int | None] | None = None,
+    soft_cap: float | None = None,
+    alibi: Any = None,
+    sinks: Any = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+    offset: int = 0,
+    sparsity: str = "auto",
+    layout: str = "BHND",
+    dq: Any = None,
+    dk: Any = None,
+    dv: Any = None,
+    wanted: Sequence[str] = ("dq", "dk", "dv"),
+    return_dbias: bool = False,
+    device: Device | str | None = None,
+) -> Any:
+    """dq, dk, dv: gradients of q, k and v, from do, the gradient of o = pymfa.attention(...).
+
+    lse is what return_lse gave; the options are those of the forward call. Gradients have q's type,
+    do has o's; sums are in float32. Heads of k and v that several query heads share get the sum
+    over them. With return_dbias a fourth result is the gradient of bias, or else of an additive
+    mask, in its shape and type. dq, dk and dv may be arrays to fill; what is not in `wanted` is not
+    computed and None.
+
+    Nothing as large as (query, key) is stored: the weights are computed again, block by block
+    (Dao, "FlashAttention-2", 2023), in a pass over rows for dq and one over columns for dk and dv,
+    or in one over both where every worker has heads of its own. Results are the same every time.
+    """
+    dbias = filled = None
+    if return_dbias:
+        key = operand("attention_backward: k", k)
+        keys = attention_._ordered("k", key, key.ndim, layout).shape[2]
+        dbias, filled = backward_.bias_gradient(bias, mask, keys)
+    with _device(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
+        results = backward_.encode(
+            commands, do, q, k, v, o, lse, causal=causal, scale=scale, mask=mask, bias=bias,
+            window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed,
+            offset=offset, sparsity=sparsity, layout=layout, dq=dq, dk=dk, dv=dv, wanted=wanted,
+            dbias=filled, copy=True,
+        )  # fmt: skip
+    if dbias is None or filled is None:
+        return results
+    if filled.size != dbias.size:  # one value for all keys
+        dbias[...] = filled.sum(axis=-1).reshape(dbias.shape)
+    return (*results, dbias)
 
 
 def scaled_dot_product_attention(

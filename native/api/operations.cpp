@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// mfa_hgemm, mfa_sgemm, mfa_bgemm, mfa_qgemm, mfa_attention, mfa_cast.
+// mfa_hgemm, mfa_sgemm, mfa_bgemm, mfa_qgemm, mfa_attention, mfa_attention_backward, mfa_cast.
 #include "api/operands.h"
 #include "api/problems.h"
 #include "api/structs.h"
@@ -127,16 +127,21 @@ Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
   return run(target, all, qgemm, taken);
 }
 
-Status attention(mfa_commands commands, const mfa_attention_desc* desc,
-                 const mfa_attention_operands* operands) {
-  Target target;
-  MFA_TRY(target.open(commands));
-  mfa_attention_operands given;
-  MFA_TRY(read_struct(operands, given, offsetof(mfa_attention_operands, bias), "operands",
-                      "mfa_attention_operands"));
-  auto checked = problem_of(desc, given.lse.buffer != nullptr);
-  if (!checked.ok()) return checked.status();
-  host::Attention& a = *checked;
+/// Takes one operand of attention with so many batches, heads, rows and columns.
+Status take(Operands& all, const char* name, const mfa_operand& operand, uint64_t batches,
+            uint64_t heads, uint64_t rows, uint64_t columns, const host::Strides& strides,
+            uint64_t size, Use use, host::Operand& result) {
+  Footprint where(size);
+  bool fits = where.add(columns, strides.column) && where.add(rows, strides.row) &&
+              where.add(heads, strides.head) && where.add(batches, strides.batch);
+  if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
+  return all.take(name, operand, where, size, use, result);
+}
+
+/// Checks and takes what mfa_attention and its gradients have in common. `results`: what becomes of
+/// o and lse. Without keys there is nothing to mask, which `a` then says.
+Status take_attention(Operands& all, host::Attention& a, const mfa_attention_operands& given,
+                      Use results, host::AttentionOperands& taken) {
   if (a.C == 0) {  // there is nothing to mask
     a.mask_kind = MFA_MASK_NONE;
     a.has_bias = false;
@@ -159,21 +164,10 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
 
   uint64_t element = element_size(a.type), batches = a.R ? a.B : 0;
   uint64_t mask_element = a.mask_kind == MFA_MASK_BOOLEAN ? 1 : element_size(a.mask_type);
-  auto dimensions = [&](uint64_t heads, uint64_t rows, uint64_t columns,
-                        const host::Strides& strides, uint64_t size) {
-    Footprint footprint(size);
-    bool fits = footprint.add(columns, strides.column) && footprint.add(rows, strides.row) &&
-                footprint.add(heads, strides.head) && footprint.add(batches, strides.batch);
-    return std::pair(footprint, fits);
-  };
-  Operands all;
-  host::AttentionOperands taken;
   auto take = [&](const char* name, const mfa_operand& operand, uint64_t heads, uint64_t rows,
                   uint64_t columns, const host::Strides& strides, uint64_t size, Use use,
                   host::Operand& result) -> Status {
-    auto [where, fits] = dimensions(heads, rows, columns, strides, size);
-    if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
-    return all.take(name, operand, where, size, use, result);
+    return api::take(all, name, operand, batches, heads, rows, columns, strides, size, use, result);
   };
   if (has_mask)
     MFA_TRY(take("mask", given.mask, a.H, a.R, a.C, a.mask, mask_element, Use::read, taken.mask));
@@ -197,12 +191,74 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
   MFA_TRY(take("q", given.q, a.H, a.total_R, a.D, a.q, element, Use::read, taken.q));
   MFA_TRY(take("k", given.k, a.Hkv, a.total_C, a.D, a.k, element, Use::read, taken.k));
   MFA_TRY(take("v", given.v, a.Hkv, a.total_C, a.Dv, a.v, element, Use::read, taken.v));
-  MFA_TRY(
-      take("o", given.o, a.H, a.total_R, a.Dv, a.o, element_size(a.o_type), Use::write, taken.o));
+  MFA_TRY(take("o", given.o, a.H, a.total_R, a.Dv, a.o, element_size(a.o_type), results, taken.o));
   if (a.lse)
     MFA_TRY(take("lse", given.lse, a.H, 1, a.total_R, {a.lse_batch, a.lse_head, 0, 1},
-                 sizeof(float), Use::write, taken.lse));
-  return run(target, all, a, taken);
+                 sizeof(float), results, taken.lse));
+  return {};
+}
+
+/// Reads the operands of attention, however old the caller's header is.
+Status read_operands(const mfa_attention_operands* operands, mfa_attention_operands& given) {
+  return read_struct(operands, given, offsetof(mfa_attention_operands, bias), "operands",
+                     "mfa_attention_operands");
+}
+
+Status attention(mfa_commands commands, const mfa_attention_desc* desc,
+                 const mfa_attention_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_attention_operands given;
+  MFA_TRY(read_operands(operands, given));
+  auto checked = problem_of(desc, given.lse.buffer != nullptr);
+  if (!checked.ok()) return checked.status();
+  Operands all;
+  host::AttentionOperands taken;
+  MFA_TRY(take_attention(all, *checked, given, Use::write, taken));
+  return run(target, all, *checked, taken);
+}
+
+Status attention_backward(mfa_commands commands, const mfa_attention_backward_desc* desc,
+                          const mfa_attention_backward_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_attention_backward_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_attention_backward_operands));
+  mfa_attention_operands forward;
+  MFA_TRY(read_operands(given.attention, forward));
+  auto checked = problem_of(desc, given.dbias.buffer != nullptr);
+  if (!checked.ok()) return checked.status();
+  host::AttentionBackward& backward = *checked;
+  host::Attention& a = backward.forward;
+  backward.has_dq = given.dq.buffer != nullptr;
+  backward.has_dk = given.dk.buffer != nullptr;
+  backward.has_dv = given.dv.buffer != nullptr;
+  if (!backward.has_dq && !backward.has_dk && !backward.has_dv && !backward.has_dbias)
+    return failure(Code::invalid_argument,
+                   "dq, dk, dv and dbias are absent, expected one at least");
+
+  Operands all;
+  host::AttentionBackwardOperands taken;
+  MFA_TRY(take_attention(all, a, forward, Use::read, taken.forward));
+  uint64_t element = element_size(a.type), batches = a.packed ? 1 : a.B;
+  auto output = [&](const char* name, const mfa_operand& operand, uint64_t heads, uint64_t rows,
+                    uint64_t columns, const host::Strides& strides, host::Operand& result) {
+    if (!operand.buffer) return Status();
+    return take(all, name, operand, batches, heads, rows, columns, strides, element, Use::write,
+                result);
+  };
+  MFA_TRY(take(all, "d_o", given.d_o, batches, a.H, a.total_R, a.Dv, backward.d_o,
+               element_size(a.o_type), Use::read, taken.d_o));
+  MFA_TRY(output("dq", given.dq, a.H, a.total_R, a.D, backward.dq, taken.dq));
+  MFA_TRY(output("dk", given.dk, a.Hkv, a.total_C, a.D, backward.dk, taken.dk));
+  MFA_TRY(output("dv", given.dv, a.Hkv, a.total_C, a.Dv, backward.dv, taken.dv));
+  if (backward.has_dbias) {
+    const host::Strides& strides = backward.dbias;  // an axis that is summed over has one element
+    MFA_TRY(take(all, "dbias", given.dbias, strides.batch ? a.B : 1, strides.head ? a.H : 1,
+                 strides.row ? a.R : 1, a.C, strides, element_size(backward.dbias_type), Use::write,
+                 taken.dbias));
+  }
+  return run(target, all, backward, taken);
 }
 
 Status cast(mfa_commands commands, const mfa_cast_desc* desc, const mfa_cast_operands* operands) {
@@ -252,6 +308,12 @@ mfa_status mfa_qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
 mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,
                          const mfa_attention_operands* operands) {
   return call("mfa_attention", [&] { return attention(commands, desc, operands); });
+}
+
+mfa_status mfa_attention_backward(mfa_commands commands, const mfa_attention_backward_desc* desc,
+                                  const mfa_attention_backward_operands* operands) {
+  return call("mfa_attention_backward",
+              [&] { return attention_backward(commands, desc, operands); });
 }
 
 mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,

@@ -350,6 +350,43 @@ Outcome<host::Attention> problem_of(const mfa_attention_desc* given, bool lse) {
   return attention;
 }
 
+Outcome<host::AttentionBackward> problem_of(const mfa_attention_backward_desc* given, bool dbias) {
+  mfa_attention_backward_desc desc;
+  MFA_TRY(read_struct(given, desc, sizeof(mfa_attention_backward_desc), "desc",
+                      "mfa_attention_backward_desc"));
+  auto forward = problem_of(desc.attention, true);
+  if (!forward.ok()) return forward.status();
+  host::AttentionBackward backward = {};
+  backward.forward = *forward;
+  const host::Attention& a = backward.forward;
+  mfa_layout layout = desc.attention->layout;
+  uint64_t B = a.packed ? 1 : a.B, R = a.total_R, C = a.total_C;
+  MFA_TRY(tensor("d_o", desc.d_o, layout, B, a.H, R, a.Dv, Use::read, backward.d_o));
+  MFA_TRY(tensor("dq", desc.dq, layout, B, a.H, R, a.D, Use::write, backward.dq));
+  MFA_TRY(tensor("dk", desc.dk, layout, B, a.Hkv, C, a.D, Use::write, backward.dk));
+  MFA_TRY(tensor("dv", desc.dv, layout, B, a.Hkv, C, a.Dv, Use::write, backward.dv));
+  if (a.packed)
+    for (host::Strides* strides : {&backward.d_o, &backward.dq, &backward.dk, &backward.dv})
+      strides->batch = 0;
+  backward.has_dq = backward.has_dk = backward.has_dv = true;
+  backward.has_dbias = dbias;
+  backward.dbias_type = desc.dbias_type ? desc.dbias_type : MFA_TYPE_FLOAT;
+  if (!dbias) return backward;
+  MFA_TRY(check_float_type(backward.dbias_type, "desc->dbias_type"));
+  if (!a.has_bias && a.mask_kind != MFA_MASK_ADDITIVE)
+    return failure(Code::invalid_argument,
+                   "dbias is wanted, but there is neither a bias nor an additive mask");
+  if (a.packed)
+    return failure(Code::unsupported, "dbias is wanted, which packed batches do not have");
+  mfa_attention_desc sizes = {};
+  sizes.B = a.B;
+  sizes.H = a.H;
+  sizes.R = a.R;
+  sizes.C = a.C;
+  MFA_TRY(mask_strides("dbias", desc.dbias, sizes, backward.dbias));
+  return backward;
+}
+
 Outcome<host::Cast> problem_of(const mfa_cast_desc* given) {
   mfa_cast_desc desc;
   MFA_TRY(read_struct(given, desc, sizeof(mfa_cast_desc), "desc", "mfa_cast_desc"));

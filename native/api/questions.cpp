@@ -48,6 +48,12 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
+    case MFA_OPERATION_ATTENTION_BACKWARD: {
+      auto checked = problem_of(static_cast<const mfa_attention_backward_desc*>(problem.desc),
+                                problem.has_bias);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
     case MFA_OPERATION_CAST: {
       auto checked = problem_of(static_cast<const mfa_cast_desc*>(problem.desc));
       if (!checked.ok()) return checked.status();

@@ -2,6 +2,8 @@
 // Planned problems with their operands -> dispatches in a Commands.
 #include "host/encode.h"
 
+#include <vector>
+
 #include "host/pipelines.h"
 #include "host/plan.h"
 #include "shared.h"
@@ -33,7 +35,7 @@ class Bindings {
 
 struct Compiled {
   Plan plan;
-  void* pipelines[2];
+  std::vector<void*> pipelines;
 };
 
 /// Plans and compiles first, so that a failure leaves the commands as they were.
@@ -47,13 +49,14 @@ Outcome<Compiled> compile(Commands& commands, const Problem& problem) {
   for (size_t i = 0; i < compiled.plan.steps.size(); ++i) {
     auto pipeline = commands.device()->pipelines().get(compiled.plan.steps[i].kernel);
     if (!pipeline.ok()) return pipeline.status();
-    compiled.pipelines[i] = *pipeline;
+    compiled.pipelines.push_back(*pipeline);
   }
   return compiled;
 }
 
 void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bindings) {
   bindings.add(MFA_SLOT_PARAMETERS, step.parameters);
+  if (!step.backward.empty()) bindings.add(MFA_SLOT_BACKWARD_PARAMETERS, step.backward);
   bindings.add_threadgroup(MFA_SLOT_TILES, step.threadgroup_memory);
   Grid grid;
   for (int i = 0; i < 3; ++i) grid.size[i] = step.grid[i];
@@ -124,6 +127,52 @@ Status encode(Commands& commands, const Attention& problem, const AttentionOpera
     bindings.add(MFA_SLOT_ROW_STARTS, operands.row_starts);
     bindings.add(MFA_SLOT_COLUMN_STARTS, operands.column_starts);
     bindings.add(MFA_SLOT_BLOCK_MASK, workspace);
+    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
+Status encode(Commands& commands, const AttentionBackward& problem,
+              const AttentionBackwardOperands& operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  const Plan& plan = compiled->plan;
+  Operand summaries, sums, dq_sums;
+  if (plan.workspace) {
+    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    if (!buffer.ok()) return buffer.status();
+    summaries = {*buffer, 0};
+    sums = {*buffer, plan.backward.sums};
+    dq_sums = {*buffer, plan.backward.dq_sums};
+  }
+  // What has no elements is bound but not read.
+  const AttentionOperands& forward = operands.forward;
+  const Operand& any = operands.dq   ? operands.dq
+                       : operands.dk ? operands.dk
+                       : operands.dv ? operands.dv
+                                     : operands.dbias;
+  auto present = [&any](const Operand& operand) { return operand ? operand : any; };
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    Bindings bindings;
+    bindings.add(MFA_SLOT_Q, present(forward.q));
+    bindings.add(MFA_SLOT_K, present(forward.k));
+    bindings.add(MFA_SLOT_V, present(forward.v));
+    bindings.add(MFA_SLOT_O, present(forward.o));
+    bindings.add(MFA_SLOT_LSE, present(forward.lse));
+    bindings.add(MFA_SLOT_MASK, forward.mask);
+    bindings.add(MFA_SLOT_SCORE_BIAS, forward.bias);
+    bindings.add(MFA_SLOT_SLOPES, forward.slopes);
+    bindings.add(MFA_SLOT_ROW_STARTS, forward.row_starts);
+    bindings.add(MFA_SLOT_COLUMN_STARTS, forward.column_starts);
+    bindings.add(MFA_SLOT_BLOCK_MASK, present(summaries));
+    bindings.add(MFA_SLOT_DO, present(operands.d_o));
+    bindings.add(MFA_SLOT_DQ, operands.dq);
+    bindings.add(MFA_SLOT_DK, operands.dk);
+    bindings.add(MFA_SLOT_DV, operands.dv);
+    bindings.add(MFA_SLOT_DB, operands.dbias);
+    bindings.add(MFA_SLOT_SUMS, present(sums));
+    bindings.add(MFA_SLOT_DQ_SUMS, dq_sums);
     dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
   }
   commands.count_operation();

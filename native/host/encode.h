@@ -10,6 +10,8 @@ namespace mfa::host {
 Status encode(Commands& commands, const Gemm& problem, const GemmOperands& operands);
 Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& operands);
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands);
+Status encode(Commands& commands, const AttentionBackward& problem,
+              const AttentionBackwardOperands& operands);
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands);
 Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands);
 

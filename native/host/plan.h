@@ -28,6 +28,12 @@ struct Step {
   uint32_t threads;        // per threadgroup
   uint64_t threadgroup_memory;
   std::vector<Place> places = {};  // convolution
+  std::string backward = {};       // bytes for MFA_SLOT_BACKWARD_PARAMETERS, if any
+};
+
+/// Where the parts of the backward pass's workspace begin; block summaries come first.
+struct BackwardWorkspace {
+  uint64_t sums, dq_sums, bytes;
 };
 
 struct GemmTile;
@@ -37,6 +43,7 @@ struct Plan {
   std::vector<Step> steps;  // empty: nothing to do
   uint32_t tile[3] = {0, 0, 0};
   uint64_t workspace = 0;  // bytes of device memory for what steps hand on
+  BackwardWorkspace backward = {};
   const char* reason = "nothing to compute";
   // The row that the tile is from, for who asks why.
   const GemmTile* gemm_tile = nullptr;
@@ -48,5 +55,6 @@ Outcome<Plan> plan(const Device& device, const Qgemm& problem);
 Outcome<Plan> plan(const Device& device, const Attention& problem);
 Outcome<Plan> plan(const Device& device, const Cast& problem);
 Outcome<Plan> plan(const Device& device, const Convolution& problem);
+Outcome<Plan> plan(const Device& device, const AttentionBackward& problem);
 
 }  // namespace mfa::host

@@ -3,20 +3,9 @@
 #include <algorithm>
 #include <cinttypes>
 
-#include "host/plan.h"
-#include "host/scores.h"
-#include "host/tuning.h"
-#include "shared.h"
+#include "host/plan_attention.h"
 
 namespace mfa::host {
-
-namespace {
-
-/// How the mask is shared decides how many summaries there are.
-struct Summaries {
-  uint64_t batches, heads, rows, columns;
-  uint64_t bytes() const { return batches * heads * rows * columns; }
-};
 
 Summaries summaries(const Attention& problem, const AttentionTile& tile) {
   uint64_t R_group = uint64_t(tile.R_simd) * tile.R_splits;
@@ -33,8 +22,8 @@ Summaries summaries(const Attention& problem, const AttentionTile& tile) {
           round_up(problem.C, tile.C_simd) / tile.C_simd};
 }
 
-KernelDescriptor kernel_of(const Attention& problem, const AttentionTile& tile, bool sparse,
-                           bool generate) {
+KernelDescriptor attention_kernel(const Attention& problem, const AttentionTile& tile, bool sparse,
+                                  bool generate) {
   KernelDescriptor kernel("attention");
   kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
   kernel.set("generate_block_mask", MFA_CONSTANT_GENERATE_BLOCK_MASK, generate);
@@ -60,7 +49,7 @@ KernelDescriptor kernel_of(const Attention& problem, const AttentionTile& tile, 
   return kernel;
 }
 
-mfa_attention_parameters parameters_of(const Attention& problem, const Summaries& blocks) {
+mfa_attention_parameters attention_parameters(const Attention& problem, const Summaries& blocks) {
   mfa_attention_parameters parameters = {};
   parameters.R = (uint32_t)problem.R;
   parameters.C = (uint32_t)problem.C;
@@ -87,6 +76,17 @@ bool summarizes(const Attention& problem, const Summaries& blocks) {
   return problem.sparsity == Sparsity::on || blocks.columns >= min_blocks_to_summarize;
 }
 
+Step summary_step(const Attention& problem, const AttentionTile& tile, const Summaries& blocks) {
+  mfa_attention_parameters parameters = attention_parameters(problem, blocks);
+  return {attention_kernel(problem, tile, false, true),
+          {reinterpret_cast<const char*>(&parameters), sizeof parameters},
+          {blocks.rows, blocks.columns, blocks.batches * blocks.heads},
+          uint32_t(MFA_SIMDGROUP_SIZE) * tile.R_splits,
+          round_up(uint64_t(4) * tile.R_splits, 16)};
+}
+
+namespace {
+
 Status too_large(const char* what, uint64_t size, uint64_t limit) {
   return failure(Code::unsupported, "%s is %" PRIu64 ", at most %" PRIu64 " is possible", what,
                  size, limit);
@@ -94,14 +94,19 @@ Status too_large(const char* what, uint64_t size, uint64_t limit) {
 
 }  // namespace
 
-Outcome<Plan> plan(const Device& device, const Attention& problem) {
+Status check_attention_sizes(const Attention& problem) {
   if (problem.R > INT32_MAX) return too_large("R", problem.R, INT32_MAX);
   if (problem.C > INT32_MAX) return too_large("C", problem.C, INT32_MAX);
   if (problem.B > INT32_MAX) return too_large("B", problem.B, INT32_MAX);
   if (problem.H > INT32_MAX) return too_large("H", problem.H, INT32_MAX);
   if (problem.D > UINT16_MAX - 7) return too_large("D", problem.D, UINT16_MAX - 7);
   if (problem.Dv > UINT16_MAX - 7) return too_large("Dv", problem.Dv, UINT16_MAX - 7);
+  return {};
+}
+
+Outcome<Plan> plan(const Device& device, const Attention& problem) {
   if (!device.tiles_error.ok()) return device.tiles_error;
+  MFA_TRY(check_attention_sizes(problem));
   Plan plan;
   if (problem.R == 0) return plan;
 
@@ -114,7 +119,7 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
 
   Summaries blocks = summaries(problem, *tile);
   bool sparse = summarizes(problem, blocks);
-  mfa_attention_parameters parameters = parameters_of(problem, blocks);
+  mfa_attention_parameters parameters = attention_parameters(problem, blocks);
   std::string bytes(reinterpret_cast<const char*>(&parameters), sizeof parameters);
   uint32_t threads = uint32_t(MFA_SIMDGROUP_SIZE) * tile->R_splits;
 
@@ -125,13 +130,9 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
   plan.tile[2] = (uint32_t)round_up(std::max(problem.D, problem.Dv), 8);
   if (sparse) {
     plan.workspace = blocks.bytes();
-    plan.steps.push_back({kernel_of(problem, *tile, false, true),
-                          bytes,
-                          {blocks.rows, blocks.columns, blocks.batches * blocks.heads},
-                          threads,
-                          round_up(uint64_t(4) * tile->R_splits, 16)});
+    plan.steps.push_back(summary_step(problem, *tile, blocks));
   }
-  plan.steps.push_back({kernel_of(problem, *tile, sparse, false),
+  plan.steps.push_back({attention_kernel(problem, *tile, sparse, false),
                         bytes,
                         {blocks.rows, problem.H, problem.B},
                         threads,

@@ -86,6 +86,19 @@ struct AttentionOperands {
   Operand q, k, v, o, mask, lse, bias, slopes, sinks, row_starts, column_starts;
 };
 
+/// The gradients of `forward`, whose `o` and `lse` are inputs here.
+struct AttentionBackward {
+  Attention forward;
+  uint32_t dbias_type;
+  Strides d_o, dq, dk, dv, dbias;          // dbias: 0 sums over the axis
+  bool has_dq, has_dk, has_dv, has_dbias;  // which are wanted
+};
+
+struct AttentionBackwardOperands {
+  AttentionOperands forward;
+  Operand d_o, dq, dk, dv, dbias;
+};
+
 struct Cast {
   uint32_t source_type, destination_type;
   uint64_t count, rows, source_stride, destination_stride;

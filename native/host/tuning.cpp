@@ -85,6 +85,22 @@ constexpr ConvolutionTile convolution_tiles[] = {
     {true, any, any, any, 16, 16, 32, 2, 2, false, false, "many channels"},
 };
 
+// CPU: one simdgroup again; the larger the block, the less often the other operands are read. GPU:
+// what 32 KiB hold.
+constexpr AttentionTile backward_tiles[] = {
+    // gpu    type max_R max_D   R   C  splits staged
+    {false, 0, 8, any, 8, 64, 1, true, "at most 8 queries"},
+    {false, 0, 16, any, 16, 64, 1, true, "at most 16 queries"},
+    {false, 0, 32, any, 32, 64, 1, true, "at most 32 queries"},
+    {false, 0, any, any, 64, 64, 1, true, "many queries"},
+    {false, 0, any, any, 32, 32, 1, true, "large heads"},
+    {false, 0, any, any, 16, 16, 1, true, "very large heads"},
+    {false, 0, any, any, 8, 8, 1, true, "the largest heads"},
+
+    {true, 0, any, any, 8, 16, 2, true, "heads of at most 64"},
+    {true, 0, any, any, 8, 8, 1, true, "larger heads"},
+};
+
 bool is_gpu(const Device& device) { return device.backend == Backend::metal; }
 
 template <class Tile, class Problem>
@@ -168,6 +184,25 @@ uint64_t attention_memory(const AttentionTile& tile, const Attention& problem) {
   return std::max(R_group * D, tile.C_simd * widest) * type_size(problem.type);
 }
 
+uint64_t backward_rows_memory(const AttentionTile& tile, const AttentionBackward& problem) {
+  const Attention& forward = problem.forward;
+  uint64_t D = round_up(forward.D, 8), Dv = round_up(forward.Dv, 8);
+  uint64_t squares = forward.mask_kind != MFA_MASK_NONE || forward.has_bias ? 3 : 2;
+  return MFA_ATTENTION_BACKWARD_BYTES(tile.R_simd * tile.R_splits, tile.C_simd, D, Dv, squares, D);
+}
+
+uint64_t backward_columns_memory(const AttentionTile& tile, const AttentionBackward& problem,
+                                 bool joint) {
+  uint64_t D = round_up(problem.forward.D, 8), Dv = round_up(problem.forward.Dv, 8);
+  uint64_t results = (problem.has_dk ? D : 0) + (problem.has_dv ? Dv : 0) + (joint ? D : 0);
+  return MFA_ATTENTION_BACKWARD_BYTES(tile.C_simd, tile.R_simd * tile.R_splits, D, Dv, 2, results);
+}
+
+uint64_t backward_bias_memory(const AttentionTile& tile, const AttentionBackward& problem) {
+  uint64_t D = round_up(problem.forward.D, 8), Dv = round_up(problem.forward.Dv, 8);
+  return MFA_ATTENTION_BACKWARD_BYTES(tile.C_simd, tile.R_simd * tile.R_splits, D, Dv, 3, 0);
+}
+
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem) {
   const TileTables* own = device.tiles();
   const GemmTile* tile = own ? first(own->gemm, device, problem) : nullptr;
@@ -190,6 +225,25 @@ const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem) {
   for (const QgemmTile& tile : qgemm_tiles)
     if (tile.gpu == is_gpu(device) && problem.M <= tile.max_M) return &tile;
   return nullptr;
+}
+
+BackwardTile backward_tile(const Device& device, const AttentionBackward& problem) {
+  const Attention& forward = problem.forward;
+  bool columns = problem.has_dk || problem.has_dv;
+  uint64_t heads = forward.B * forward.Hkv, workers = std::max(device.workers, 1u);
+  bool joint = !is_gpu(device) && problem.has_dq && columns && !forward.packed &&
+               (heads % workers == 0 || heads >= 4 * workers) && heads != 0;
+  for (const AttentionTile& tile : backward_tiles) {
+    if (tile.gpu != is_gpu(device)) continue;
+    if (forward.R > tile.max_R || std::max(forward.D, forward.Dv) > tile.max_D) continue;
+    uint64_t limit = device.max_threadgroup_memory;
+    if (problem.has_dbias && backward_bias_memory(tile, problem) > limit) continue;
+    if (joint && backward_columns_memory(tile, problem, true) <= limit) return {&tile, true};
+    if (problem.has_dq && backward_rows_memory(tile, problem) > limit) continue;
+    if (columns && backward_columns_memory(tile, problem, false) > limit) continue;
+    return {&tile, false};
+  }
+  return {nullptr, false};
 }
 
 const AttentionTile* attention_tile(const Device& device, const Attention& problem) {

@@ -73,11 +73,23 @@ const ConvolutionTile* convolution_tile(const Device& device, const Convolution&
 std::string why(const GemmTile& tile);
 std::string why(const AttentionTile& tile);
 
+/// The tile that all passes of a backward problem share. `joint`: the pass over columns adds up dQ
+/// too, which this decides, because it pays only where every worker has heads of its own.
+struct BackwardTile {
+  const AttentionTile* tile;  // null if none fits
+  bool joint;
+};
+BackwardTile backward_tile(const Device& device, const AttentionBackward& problem);
+
 /// Threadgroup memory in bytes.
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type);
 uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type);
 uint64_t qgemm_memory(const QgemmTile& tile, uint32_t input_type);
 uint64_t attention_memory(const AttentionTile& tile, const Attention& problem);
+uint64_t backward_rows_memory(const AttentionTile& tile, const AttentionBackward& problem);
+uint64_t backward_columns_memory(const AttentionTile& tile, const AttentionBackward& problem,
+                                 bool joint);
+uint64_t backward_bias_memory(const AttentionTile& tile, const AttentionBackward& problem);
 
 uint32_t type_size(uint32_t type);
 uint64_t round_up(uint64_t value, uint64_t multiple);

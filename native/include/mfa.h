@@ -440,6 +440,34 @@ typedef struct mfa_attention_operands {
 mfa_status mfa_attention(mfa_commands commands, const mfa_attention_desc* desc,
                          const mfa_attention_operands* operands);
 
+/* The gradients of mfa_attention, from what it read and wrote and from dO, the gradient of O:
+ *   P = exp(S - LSE),  dB = P * (dO * V^T - rowsum(dO * O)),  dS = dB * d S / d (Q * K^T)
+ *   dQ = dS * K,  dK = dS^T * Q,  dV = P^T * dO,  dbias = dB
+ * where dK and dV of a head are sums over the query heads that share it. Recomputes P block by
+ * block: memory grows with R + C. Deterministic. */
+typedef struct mfa_attention_backward_desc {
+  size_t size;
+  const mfa_attention_desc* attention; /* the descriptor of the forward call */
+  mfa_tensor_strides d_o;              /* B, H, R, Dv */
+  mfa_tensor_strides dq;               /* B, H, R, D */
+  mfa_tensor_strides dk;               /* B, Hkv, C, D */
+  mfa_tensor_strides dv;               /* B, Hkv, C, Dv */
+  mfa_tensor_strides dbias;            /* B, H, R, C, with the rules of `bias`: the gradient is
+                                        * summed over batches, heads and rows that share it */
+  mfa_type dbias_type;                 /* HALF, BFLOAT or FLOAT; 0: FLOAT */
+} mfa_attention_backward_desc;
+
+typedef struct mfa_attention_backward_operands {
+  size_t size;
+  const mfa_attention_operands* attention; /* those of the forward call; lse must be present */
+  mfa_operand d_o;                         /* has the type of O */
+  mfa_operand dq, dk, dv;                  /* have the type of Q; an absent one is not computed */
+  mfa_operand dbias;                       /* of an additive mask or a bias */
+} mfa_attention_backward_operands;
+
+mfa_status mfa_attention_backward(mfa_commands commands, const mfa_attention_backward_desc* desc,
+                                  const mfa_attention_backward_operands* operands);
+
 /* ---------------------------------------------------------------- convolution ------------ */
 
 typedef enum mfa_padding {
@@ -522,13 +550,14 @@ mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
 /* ---------------------------------------------------------------- questions, preparation - */
 
 typedef enum mfa_operation {
-  MFA_OPERATION_HGEMM = 1,      /* mfa_gemm_desc */
-  MFA_OPERATION_SGEMM = 2,      /* mfa_gemm_desc */
-  MFA_OPERATION_BGEMM = 3,      /* mfa_gemm_desc */
-  MFA_OPERATION_ATTENTION = 4,  /* mfa_attention_desc */
-  MFA_OPERATION_CAST = 5,       /* mfa_cast_desc */
-  MFA_OPERATION_QGEMM = 6,      /* mfa_qgemm_desc */
-  MFA_OPERATION_CONVOLUTION = 7 /* mfa_convolution_desc */
+  MFA_OPERATION_HGEMM = 1,             /* mfa_gemm_desc */
+  MFA_OPERATION_SGEMM = 2,             /* mfa_gemm_desc */
+  MFA_OPERATION_BGEMM = 3,             /* mfa_gemm_desc */
+  MFA_OPERATION_ATTENTION = 4,         /* mfa_attention_desc */
+  MFA_OPERATION_CAST = 5,              /* mfa_cast_desc */
+  MFA_OPERATION_QGEMM = 6,             /* mfa_qgemm_desc */
+  MFA_OPERATION_CONVOLUTION = 7,       /* mfa_convolution_desc */
+  MFA_OPERATION_ATTENTION_BACKWARD = 9 /* mfa_attention_backward_desc: all three gradients */
 } mfa_operation;
 
 /* A descriptor and which operation it belongs to, plus which optional operands there will be. */
@@ -536,7 +565,7 @@ typedef struct mfa_problem {
   size_t size;
   const void* desc;
   mfa_operation operation;
-  bool has_bias; /* GEMM, quantized or not, and convolution */
+  bool has_bias; /* GEMM, quantized or not, convolution; attention backward: its gradient */
   bool has_lse;  /* attention */
 } mfa_problem;
 
@@ -706,6 +735,8 @@ mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
 #define MFA_QGEMM_OPERANDS_INIT {.size = sizeof(mfa_qgemm_operands)}
 #define MFA_ATTENTION_DESC_INIT {.size = sizeof(mfa_attention_desc)}
 #define MFA_ATTENTION_OPERANDS_INIT {.size = sizeof(mfa_attention_operands)}
+#define MFA_ATTENTION_BACKWARD_DESC_INIT {.size = sizeof(mfa_attention_backward_desc)}
+#define MFA_ATTENTION_BACKWARD_OPERANDS_INIT {.size = sizeof(mfa_attention_backward_operands)}
 #define MFA_CONVOLUTION_DESC_INIT {.size = sizeof(mfa_convolution_desc)}
 #define MFA_CONVOLUTION_OPERANDS_INIT {.size = sizeof(mfa_convolution_operands)}
 #define MFA_CAST_DESC_INIT {.size = sizeof(mfa_cast_desc)}

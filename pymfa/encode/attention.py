@@ -119,22 +119,22 @@ def lse_shape(q: Array, layout: str) -> tuple[int, ...]:
     return rows[4 - q.ndim :]
 
 
-def _input(name: str, value: Any) -> Array:
-    array = operand(f"attention: {name}", value)
-    expect_dtype(f"attention: {name}", array, *FLOATS)
+def _input(name: str, value: Any, call: str = "attention") -> Array:
+    array = operand(f"{call}: {name}", value)
+    expect_dtype(f"{call}: {name}", array, *FLOATS)
     if not 2 <= array.ndim <= 4:
         raise InvalidValue(
-            f"attention: {name} has shape {array.shape}; expected (batch, head, row, width), in "
+            f"{call}: {name} has shape {array.shape}; expected (batch, head, row, width), in "
             "the order that layout says, without batch or without both batch and head"
         )
     return array
 
 
-def _ordered(name: str, array: Array, dims: int, layout: str) -> Array:
+def _ordered(name: str, array: Array, dims: int, layout: str, call: str = "attention") -> Array:
     """A view as [batch, head, row, column]."""
     if array.ndim != dims:
         raise InvalidValue(
-            f"attention: {name} has shape {array.shape}; expected {dims} dimensions as q has"
+            f"{call}: {name} has shape {array.shape}; expected {dims} dimensions as q has"
         )
     if dims > 2 and layout == "BNHD":
         array = np.swapaxes(array, -3, -2)
@@ -147,17 +147,17 @@ def _unordered(shape: Sequence[int], dims: int, layout: str) -> tuple[int, ...]:
     return full[4 - dims :]
 
 
-def _expect_heads(heads: int, kv_heads: int) -> None:
+def _expect_heads(heads: int, kv_heads: int, call: str = "attention") -> None:
     if kv_heads == 0 or heads % kv_heads:
-        raise InvalidValue(
-            f"attention: q has {heads} heads and k has {kv_heads}; expected a divisor"
-        )
+        raise InvalidValue(f"{call}: q has {heads} heads and k has {kv_heads}; expected a divisor")
 
 
-def _expect(name: str, array: Array, shape: tuple[int, ...], layout: str) -> None:
+def _expect(
+    name: str, array: Array, shape: tuple[int, ...], layout: str, call: str = "attention"
+) -> None:
     if array.shape != shape:
         shown, wanted = (_unordered(s, 4, layout) for s in (array.shape, shape))
-        raise InvalidValue(f"attention: {name} has shape {shown}; expected {wanted}")
+        raise InvalidValue(f"{call}: {name} has shape {shown}; expected {wanted}")
 
 
 def _lse(value: Any, shape: tuple[int, ...]) -> Array | None:

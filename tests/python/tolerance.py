@@ -196,6 +196,88 @@ class Attention:
         )
 
 
+class AttentionGradients:
+    """float64 gradients of attention on [batch, heads, rows, width] and the errors they may have.
+
+    Naive means the textbook formulas with S, P, dP and dS stored in the precision of the data and
+    products in float32. The model of it: a score that is off by d makes its weight off by a factor
+    of exp(2 d); dP is off by its rounding and that of its sum over Dv products, D = rowsum(P * dP)
+    by as much on average; each gradient adds up such errors times the other factor, and is itself a
+    sum with roundings. `bias` and `attend` are those of Attention; `dbias` has the shape of scores.
+    """
+
+    def __init__(
+        self,
+        do: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        *,
+        scale: float,
+        attend: Array | None = None,
+        bias: Array | None = None,
+    ) -> None:
+        dtype, u = q.dtype, _ROUND[q.dtype.name]
+        groups = q.shape[1] // k.shape[1]
+
+        def gradients(cast: Any, product: Any) -> dict[str, Array]:
+            """`cast` stores, `product` multiplies."""
+            qs, ks, vs, g = (cast(x) for x in (q, k, v, do))
+            ks, vs = (np.repeat(x, groups, axis=1) for x in (ks, vs))
+            s = product(qs, np.swapaxes(ks, -1, -2)) * qs.dtype.type(scale)
+            if bias is not None:
+                s = s + bias.astype(s.dtype)
+            if attend is not None:
+                s = np.where(attend, s, s.dtype.type(-np.inf))
+            p = cast(softmax(cast(s))[0])
+            dp = cast(product(g, np.swapaxes(vs, -1, -2)))
+            d = (p * dp).sum(axis=-1, keepdims=True, dtype=dp.dtype)
+            ds = cast(p * (dp - d))
+            return {
+                "s": s, "p": p, "dp": dp, "ds": ds, "dbias": ds,
+                "dq": product(ds, ks) * scale,
+                "dk": shared(product(np.swapaxes(ds, -1, -2), qs) * scale),
+                "dv": shared(product(np.swapaxes(p, -1, -2), g)),
+            }  # fmt: skip
+
+        def shared(x: Array) -> Array:
+            b, h, c, d = x.shape
+            return x.reshape(b, h // groups, groups, c, d).sum(axis=2)
+
+        exact = gradients(lambda x: x.astype(np.float64), np.matmul)
+        naive = gradients(lambda x: x.astype(dtype).astype(np.float32), naive_product)
+
+        q_, k_, v_, g_ = (np.abs(x.astype(np.float64)) for x in (q, k, v, do))
+        k_, v_ = (np.repeat(x, groups, axis=1) for x in (k_, v_))
+        s, p, dp, ds = (exact[name] for name in ("s", "p", "dp", "ds"))
+        seen = np.isfinite(s)
+        size = scale * (q_ @ np.swapaxes(k_, -1, -2))
+        if bias is not None:
+            size = size + np.abs(bias.astype(np.float64))
+        off = (np.sqrt(q.shape[-1]) + 3) * _F32 * np.where(seen, size, 0)
+        off = (off + u * np.abs(np.where(seen, s, 0))).max(axis=-1, keepdims=True, initial=0.0)
+        relative = 2 * off + (np.sqrt(k.shape[-2]) + _FUNCTION_ULPS) * _F32 + u
+        dp_size = g_ @ np.swapaxes(v_, -1, -2)
+        dp_off = (np.sqrt(v.shape[-1]) + 1) * _F32 * dp_size + u * np.abs(dp)
+        d_off = (p * (dp_off + (relative + u) * dp_size)).sum(axis=-1, keepdims=True)
+        ds_off = p * (dp_off + d_off) + (relative + u) * np.abs(ds)
+        rows, columns = np.sqrt(q.shape[-2] * groups) * _F32, np.sqrt(k.shape[-2]) * _F32
+        ds_ = np.abs(ds)
+        models = {
+            "dq": scale * ((ds_off + columns * ds_) @ k_),
+            "dk": scale * shared(np.swapaxes(ds_off + rows * ds_, -1, -2) @ q_),
+            "dv": shared(np.swapaxes((relative + u + rows) * p, -1, -2) @ g_),
+            "dbias": ds_off,
+        }
+        self.expected = {name: exact[name] for name in models}
+        self.tolerance = {}
+        for name, model in models.items():
+            measured = np.abs(naive[name].astype(dtype).astype(np.float64) - exact[name])
+            self.tolerance[name] = 2 * np.maximum(
+                measured.max(initial=0.0), model
+            ) + output_rounding(exact[name], dtype)
+
+
 def sums_of_lse(columns: int) -> float:
     """The error of the logarithm of a sum of `columns` exponentials."""
     return float((np.sqrt(columns) + _FUNCTION_ULPS) * _F32)
