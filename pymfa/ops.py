@@ -219,7 +219,7 @@ def attention_backward(
         key = operand("attention_backward: k", k)
         keys = attention_._ordered("k", key, key.ndim, layout).shape[2]
         dbias, filled = backward_.bias_gradient(bias, mask, keys)
-    with _device(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
+    with find(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
         results = backward_.encode(
             commands, do, q, k, v, o, lse, causal=causal, scale=scale, mask=mask, bias=bias,
             window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed,

@@ -81,13 +81,14 @@ Outcome<Plan> plan(const Device& device, const AttentionBackward& problem) {
   bool bias = problem.has_dbias && forward.R != 0 && forward.C != 0;
   if (!rows && !columns && !bias) return plan;
 
-  auto [tile, joint] = backward_tile(device, problem);
+  BackwardTile chosen = backward_tile(device, problem);
+  const AttentionTile* tile = chosen.tile;
   if (!tile)
     return failure(Code::unsupported,
                    "gradients of heads of D = %" PRIu64 " and Dv = %" PRIu64
                    " need more threadgroup memory than the %" PRIu64 " bytes of device \"%s\"",
                    forward.D, forward.Dv, device.max_threadgroup_memory, device.name.c_str());
-  joint = joint && rows && columns;
+  bool joint = chosen.joint && rows && columns;
 
   Summaries blocks = summaries(forward, *tile);
   bool sparse = forward.R != 0 && summarizes(forward, blocks);
