@@ -88,7 +88,15 @@
 #define MFA_CONSTANT_BIAS 332        // bool: MFA_SLOT_SCORE_BIAS is added to the scaled scores
 #define MFA_CONSTANT_BIAS_TYPE 333   // uint, MTLDataType of that bias
 #define MFA_CONSTANT_O_TYPE 334      // uint, MTLDataType of O
-#define MFA_CONSTANT_PACKED 335  // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
+#define MFA_CONSTANT_PACKED 335    // bool: batches lie one after the other, see MFA_SLOT_ROW_STARTS
+#define MFA_CONSTANT_KV_TYPE 336   // decode: uint, MTLDataType of K and V, or of their scales
+#define MFA_CONSTANT_KV_BITS 337   // decode: uint, 8 or 4: K and V are integers; 0: they are not
+#define MFA_CONSTANT_KV_GROUP 338  // decode: uint, elements that share a scale: 32 or 64
+#define MFA_CONSTANT_PAGE_SIZE 339  // decode: uint, keys in a page; 0: not paged
+#define MFA_CONSTANT_LENGTHS 340    // decode: bool, MFA_SLOT_LENGTHS says how many keys there are
+#define MFA_CONSTANT_SPLIT 341      // decode: bool, results are parts for `merge`
+#define MFA_CONSTANT_ROWS 342       // decode: ushort, queries of all heads to a threadgroup
+#define MFA_CONSTANT_PAIR 343       // merge: bool, two outputs instead of the parts of decode
 #define MFA_CONSTANT_BACKWARD_FORM 360  // uint, MFA_BACKWARD_*, with MFA_CONSTANT_BACKWARD
 #define MFA_CONSTANT_DO_TRANS 361       // bool, as O_TRANS; so are the next three
 #define MFA_CONSTANT_DQ_TRANS 362
@@ -138,6 +146,9 @@
 #define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
 #define MFA_MAX_ATTENTION_SIMD 64      // R_simd
 #define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * (C_simd, D_simd, D_V_simd) / 8
+
+#define MFA_MAX_DECODE_ROWS 8     // queries of all heads to a threadgroup
+#define MFA_MAX_DECODE_CHUNKS 16  // D / 32
 
 // ---- Values of uint function constants.
 #define MFA_ACTIVATION_NONE 0
@@ -202,8 +213,19 @@
 #define MFA_SLOT_SCORE_BIAS 16     // BIAS
 #define MFA_SLOT_ROW_STARTS 17     // PACKED: uint per batch and one more, rows before the batch
 #define MFA_SLOT_COLUMN_STARTS 18  // PACKED: the same for columns
-#define MFA_SLOT_PARAMETERS 20     // one of the structs below, "constant" address space
-#define MFA_SLOT_DO 21             // the backward pass
+#define MFA_SLOT_LENGTHS 19        // decode: uint per batch, LENGTHS
+#define MFA_SLOT_TABLE 21          // decode: uint per page of a batch, PAGE_SIZE
+#define MFA_SLOT_K_SCALES 22       // decode: KV_BITS
+#define MFA_SLOT_K_BIASES 23
+#define MFA_SLOT_V_SCALES 24
+#define MFA_SLOT_V_BIASES 25
+#define MFA_SLOT_PARTIALS 26  // decode, merge: D_V floats and a log-sum-exp (log2 units) a part
+#define MFA_SLOT_FIRST 0      // merge: PAIR
+#define MFA_SLOT_FIRST_LSE 1
+#define MFA_SLOT_SECOND 2
+#define MFA_SLOT_SECOND_LSE 5
+#define MFA_SLOT_PARAMETERS 20  // one of the structs below, "constant" address space
+#define MFA_SLOT_DO 21          // the backward pass
 #define MFA_SLOT_DQ 22
 #define MFA_SLOT_DK 23
 #define MFA_SLOT_DV 24
@@ -292,6 +314,28 @@ struct mfa_attention_backward_parameters {
 };
 
 #define MFA_BACKWARD_SUMS_ROWS 64  // rows that a threadgroup of MFA_BACKWARD_SUMS has
+/// Slot 20 of decode. Threadgroup (x, y, z): split x, block y % row_blocks of the rows of key/value
+/// head y / row_blocks, batch z. A row is one query of one of the H_ratio heads that share K and V.
+struct mfa_decode_parameters {
+  uint32_t R, C, H, H_ratio;  // C: at most; batch b has min(C, lengths[b]) with LENGTHS
+  uint32_t splits, row_blocks;
+  struct mfa_score_parameters scores;
+  // Columns of K and V are contiguous; a page takes the place of a batch with PAGE_SIZE. Quantized:
+  // strides of K and V count bytes, of their scales and biases elements.
+  struct mfa_strides Q, K, V, O, K_scales, V_scales;
+  uint64_t Q_column, O_column;
+  uint64_t lse_batch, lse_head;
+  uint64_t table_row;  // entries from one batch to the next
+  uint32_t pages, reserved;
+};
+
+/// Slot 20 of merge. Threadgroup (x, y, z): row x of head y of batch z, any number of threads.
+struct mfa_merge_parameters {
+  uint32_t R, H, D_V, parts;
+  struct mfa_strides O, first, second;
+  uint64_t O_column, first_column, second_column;
+  uint64_t lse_batch, lse_head, first_lse_batch, first_lse_head, second_lse_batch, second_lse_head;
+};
 
 /// Slot 20 of cast. Threadgroup (x, y) converts part x of row y.
 struct mfa_cast_parameters {

@@ -4,8 +4,10 @@
 from . import native
 from .arrays import bfloat16
 from .buffer import Buffer
+from .cache import QuantizedKV, quantize_kv
 from .commands import Commands
 from .convolution import convolution
+from .decoding import attention_decode, attention_varlen, merge_attention
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
@@ -19,7 +21,15 @@ from .ops import (
     scaled_dot_product_attention,
     sgemm,
 )
-from .problem import AttentionDesc, CastDesc, Explanation, GemmDesc, Problem, QgemmDesc
+from .problem import (
+    AttentionDesc,
+    CastDesc,
+    DecodeDesc,
+    Explanation,
+    GemmDesc,
+    Problem,
+    QgemmDesc,
+)
 from .quantized import Palettized, Quantized, dequantize, palettize, quantize
 
 
@@ -46,6 +56,7 @@ __all__ = [
     "CastDesc",
     "Commands",
     "Constant",
+    "DecodeDesc",
     "Device",
     "Error",
     "Explanation",
@@ -61,9 +72,12 @@ __all__ = [
     "Problem",
     "QgemmDesc",
     "Quantized",
+    "QuantizedKV",
     "Unsupported",
     "attention",
     "attention_backward",
+    "attention_decode",
+    "attention_varlen",
     "bfloat16",
     "bgemm",
     "cast",
@@ -73,9 +87,11 @@ __all__ = [
     "devices",
     "explain",
     "hgemm",
+    "merge_attention",
     "palettize",
     "qgemm",
     "quantize",
+    "quantize_kv",
     "scaled_dot_product_attention",
     "sgemm",
     "supported",

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array
-from .encode import attention, attention_backward, cast, convolution, dispatch, gemm, qgemm
+from .encode import (
+    attention,
+    attention_backward,
+    cast,
+    convolution,
+    decode,
+    dispatch,
+    gemm,
+    qgemm,
+    varlen,
+)
 from .errors import Failure
 from .memory import Memory
 
@@ -72,6 +82,21 @@ class Commands:
     def convolution(self, x: Any, w: Any, **options: Any) -> Array:
         """See pymfa.convolution."""
         return convolution.encode(self, x, w, **options)
+
+    def attention_varlen(
+        self, q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any, **options: Any
+    ) -> Array:
+        """See pymfa.attention_varlen. `lse` is a float32 array to fill, instead of return_lse."""
+        return varlen.encode(self, q, k, v, cu_seqlens_q, cu_seqlens_k, **options)
+
+    def attention_decode(self, q: Any, k: Any, v: Any, **options: Any) -> Array:
+        """See pymfa.attention_decode. `lse` is a float32 array to fill, instead of return_lse."""
+        options.setdefault("causal", True)
+        return decode.encode(self, q, k, v, **options)
+
+    def merge_attention(self, o1: Any, lse1: Any, o2: Any, lse2: Any, **options: Any) -> Array:
+        """See pymfa.merge_attention. `lse` is a float32 array to fill, instead of return_lse."""
+        return decode.merge(self, o1, lse1, o2, lse2, **options)
 
     def cast(self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None) -> Array:
         """See pymfa.cast."""

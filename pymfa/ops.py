@@ -217,7 +217,7 @@ def attention_backward(
     dbias = filled = None
     if return_dbias:
         key = operand("attention_backward: k", k)
-        keys = attention_._ordered("k", key, key.ndim, layout).shape[2]
+        keys = attention_.ordered("k", key, key.ndim, layout).shape[2]
         dbias, filled = backward_.bias_gradient(bias, mask, keys)
     with find(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
         results = backward_.encode(

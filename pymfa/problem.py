@@ -167,6 +167,9 @@ class AttentionDesc:
     sparsity: str = "auto"
 
     def to_native(self) -> Any:
+        return _problem(self.descriptor(), "MFA_OPERATION_ATTENTION", has_lse=self.return_lse)
+
+    def descriptor(self) -> Any:
         name = float_type("dtype", self.dtype)
         desc = native.struct(
             "mfa_attention_desc", B=self.B, H=self.H, Hkv=self.Hkv or self.H, R=self.R, C=self.C,
@@ -192,7 +195,30 @@ class AttentionDesc:
         desc.soft_cap, desc.dropout = self.soft_cap or 0.0, self.dropout
         desc.has_slopes, desc.has_sinks = self.alibi, self.sinks
         desc.sparsity = choice("sparsity", self.sparsity, SPARSITY)
-        return _problem(desc, "MFA_OPERATION_ATTENTION", has_lse=self.return_lse)
+        return desc
+
+
+@dataclass(frozen=True)
+class DecodeDesc:
+    """Attention of a few queries to a cache: `attention` with C, the most keys of any batch."""
+
+    attention: AttentionDesc
+    bits: int = 0  # 0: not quantized
+    group_size: int = 64
+    page_size: int = 0  # 0: not paged
+    pages: int = 0
+    lengths: bool = False
+    splits: int | None = None  # chosen for the device
+
+    def to_native(self) -> Any:
+        options = self.attention.descriptor()
+        desc = native.struct(
+            "mfa_decode_desc", attention=options, bits=self.bits,
+            group_size=self.group_size if self.bits else 0, page_size=self.page_size,
+            pages=self.pages, has_lengths=self.lengths, splits=self.splits or 0,
+        )  # fmt: skip
+        native.keep(desc, options)
+        return _problem(desc, "MFA_OPERATION_DECODE", has_lse=self.attention.return_lse)
 
 
 @dataclass(frozen=True)

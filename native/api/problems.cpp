@@ -34,7 +34,8 @@ Status leading(const char* name, uint64_t given, uint64_t rows, uint64_t width, 
   return {};
 }
 
-/// A stride: 0 takes `packed`, MFA_BROADCAST is 0 for inputs.
+}  // namespace
+
 Status stride(const char* name, int64_t given, uint64_t count, uint64_t packed, Use use,
               uint64_t& result) {
   if (given == 0) {
@@ -52,7 +53,6 @@ Status stride(const char* name, int64_t given, uint64_t count, uint64_t packed, 
   return {};
 }
 
-/// The strides of one attention operand.
 Status tensor(const char* name, const mfa_tensor_strides& given, mfa_layout layout, uint64_t B,
               uint64_t H, uint64_t rows, uint64_t columns, Use use, host::Strides& result) {
   auto label = [name](const char* which) { return std::string("desc->") + name + "." + which; };
@@ -75,6 +75,8 @@ Status tensor(const char* name, const mfa_tensor_strides& given, mfa_layout layo
                    name, result.row, result.column);
   return {};
 }
+
+namespace {
 
 /// The strides of a mask or bias.
 Status mask_strides(const char* name, const mfa_tensor_strides& given,

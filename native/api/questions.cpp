@@ -54,6 +54,16 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
+    case MFA_OPERATION_DECODE: {
+      auto checked = problem_of(static_cast<const mfa_decode_desc*>(problem.desc), problem.has_lse);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
+    case MFA_OPERATION_MERGE: {
+      auto checked = problem_of(static_cast<const mfa_merge_desc*>(problem.desc), problem.has_lse);
+      if (!checked.ok()) return checked.status();
+      return host::plan(device, *checked);
+    }
     case MFA_OPERATION_CAST: {
       auto checked = problem_of(static_cast<const mfa_cast_desc*>(problem.desc));
       if (!checked.ok()) return checked.status();
@@ -140,8 +150,8 @@ Status explain(mfa_device handle, const mfa_problem* problem, mfa_explanation* e
                                      : planned->reason;
   filled.cached = true;
   if (!planned->steps.empty()) {
-    // The last step is the operation itself; those before it only prepare.
-    const host::Step& step = planned->steps.back();
+    // Steps before the operation itself only prepare, those after it only gather.
+    const host::Step& step = planned->steps[planned->steps.size() - 1 - planned->after];
     kernel = step.kernel.function();
     variant = step.kernel.text();
     filled.threads_per_threadgroup = step.threads;

@@ -179,6 +179,66 @@ Status encode(Commands& commands, const AttentionBackward& problem,
   return {};
 }
 
+Status encode(Commands& commands, const Decode& problem, const DecodeOperands& operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  const Plan& plan = compiled->plan;
+  Operand parts;
+  if (plan.workspace) {
+    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    if (!buffer.ok()) return buffer.status();
+    parts.buffer = *buffer;
+  }
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    Bindings bindings;
+    bool merges = i == 1;
+    if (!merges) {
+      // C = 0: bound but not read.
+      auto or_any = [&](const Operand& operand) { return operand ? operand : operands.o; };
+      bindings.add(MFA_SLOT_Q, operands.q);
+      bindings.add(MFA_SLOT_K, or_any(operands.k));
+      bindings.add(MFA_SLOT_V, or_any(operands.v));
+      if (problem.bits) {
+        bindings.add(MFA_SLOT_K_SCALES, or_any(operands.k_scales));
+        bindings.add(MFA_SLOT_K_BIASES, or_any(operands.k_biases));
+        bindings.add(MFA_SLOT_V_SCALES, or_any(operands.v_scales));
+        bindings.add(MFA_SLOT_V_BIASES, or_any(operands.v_biases));
+      }
+      if (problem.page_size) bindings.add(MFA_SLOT_TABLE, or_any(operands.table));
+      bindings.add(MFA_SLOT_MASK, operands.mask);
+      bindings.add(MFA_SLOT_SCORE_BIAS, operands.bias);
+      bindings.add(MFA_SLOT_SLOPES, operands.slopes);
+      bindings.add(MFA_SLOT_SINKS, operands.sinks);
+      bindings.add(MFA_SLOT_LENGTHS, operands.lengths);
+    }
+    if (merges || !parts) {
+      bindings.add(MFA_SLOT_O, operands.o);
+      bindings.add(MFA_SLOT_LSE, operands.lse);
+    }
+    bindings.add(MFA_SLOT_PARTIALS, parts);
+    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
+Status encode(Commands& commands, const Merge& problem, const MergeOperands& operands) {
+  auto compiled = compile(commands, problem);
+  if (!compiled.ok()) return compiled.status();
+  for (const Step& step : compiled->plan.steps) {
+    Bindings bindings;
+    bindings.add(MFA_SLOT_FIRST, operands.first);
+    bindings.add(MFA_SLOT_FIRST_LSE, operands.first_lse);
+    bindings.add(MFA_SLOT_SECOND, operands.second);
+    bindings.add(MFA_SLOT_SECOND_LSE, operands.second_lse);
+    bindings.add(MFA_SLOT_O, operands.o);
+    bindings.add(MFA_SLOT_LSE, operands.lse);
+    dispatch(commands, step, compiled->pipelines[0], bindings);
+  }
+  commands.count_operation();
+  return {};
+}
+
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands) {
   auto compiled = compile(commands, problem);
   if (!compiled.ok()) return compiled.status();

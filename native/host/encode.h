@@ -12,6 +12,8 @@ Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& ope
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands);
 Status encode(Commands& commands, const AttentionBackward& problem,
               const AttentionBackwardOperands& operands);
+Status encode(Commands& commands, const Decode& problem, const DecodeOperands& operands);
+Status encode(Commands& commands, const Merge& problem, const MergeOperands& operands);
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands);
 Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands);
 

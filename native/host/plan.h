@@ -48,11 +48,14 @@ struct Plan {
   // The row that the tile is from, for who asks why.
   const GemmTile* gemm_tile = nullptr;
   const AttentionTile* attention_tile = nullptr;
+  size_t after = 0;  // steps at the end that only gather what the operation itself left
 };
 
 Outcome<Plan> plan(const Device& device, const Gemm& problem);
 Outcome<Plan> plan(const Device& device, const Qgemm& problem);
 Outcome<Plan> plan(const Device& device, const Attention& problem);
+Outcome<Plan> plan(const Device& device, const Decode& problem);
+Outcome<Plan> plan(const Device& device, const Merge& problem);
 Outcome<Plan> plan(const Device& device, const Cast& problem);
 Outcome<Plan> plan(const Device& device, const Convolution& problem);
 Outcome<Plan> plan(const Device& device, const AttentionBackward& problem);

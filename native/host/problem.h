@@ -99,6 +99,36 @@ struct AttentionBackwardOperands {
   Operand d_o, dq, dk, dv, dbias;
 };
 
+/// Attention of a few queries to a cache, whose keys are split among threadgroups.
+struct Decode {
+  Attention attention;   // k and v: strides of what is stored, a page in the place of a batch
+  uint32_t kv_type;      // of K and V, or of their scales
+  uint32_t bits, group;  // bits 0: not quantized
+  Strides k_scales, v_scales;
+  uint64_t page_size, pages, table_stride;  // page_size 0: not paged
+  uint32_t splits;                          // 0: chosen
+  bool lengths;
+};
+
+struct DecodeOperands {
+  Operand q, k, v, o, mask, lse, bias, slopes, sinks;
+  Operand k_scales, k_biases, v_scales, v_biases, lengths, table;
+};
+
+/// Two outputs of attention with their log-sum-exps -> one.
+struct Merge {
+  uint32_t type, o_type;
+  uint64_t B, H, R, Dv;
+  Strides first, second, o;
+  uint64_t first_lse_batch, first_lse_head, second_lse_batch, second_lse_head;
+  uint64_t lse_batch, lse_head;
+  bool lse;
+};
+
+struct MergeOperands {
+  Operand first, first_lse, second, second_lse, o, lse;
+};
+
 struct Cast {
   uint32_t source_type, destination_type;
   uint64_t count, rows, source_stride, destination_stride;

@@ -468,6 +468,70 @@ typedef struct mfa_attention_backward_operands {
 mfa_status mfa_attention_backward(mfa_commands commands, const mfa_attention_backward_desc* desc,
                                   const mfa_attention_backward_operands* operands);
 
+/* A few queries against a long cache of keys and values: one pass over K and V, whose keys are
+ * split among threadgroups and whose parts are merged afterwards. K and V may be quantized, and may
+ * lie in pages. Everything of `attention` counts but packed, dropout and sparsity, which must be 0.
+ */
+typedef struct mfa_decode_desc {
+  size_t size;
+  const mfa_attention_desc* attention; /* R: 1 to 16. C: the most keys of any batch. D, Dv: at most
+                                        * 512. k, v: columns must be contiguous. Paged: their batch
+                                        * stride is that from page to page, their row a key's place
+                                        * in its page. Quantized: strides count bytes, packed rows
+                                        * are D * bits / 8 */
+  mfa_type kv_type;            /* of K and V; quantized: of their scales and biases. 0: `type` */
+  uint32_t bits;               /* 0: not quantized; 8, 4: unsigned integers, scale * n + bias. With
+                                * 4, two to a byte, the lower half first */
+  uint32_t group_size;         /* elements of a row that share scale and bias: 32 or 64; 0: 64.
+                                * D and Dv must be multiples */
+  uint32_t splits;             /* of the keys; 0: chosen for the device */
+  mfa_tensor_strides k_scales; /* of scales and biases of K, per batch (page), head, key, group */
+  mfa_tensor_strides v_scales;
+  uint64_t page_size; /* keys in a page; 0: not paged */
+  uint64_t pages;     /* how many pages operands.k and operands.v have */
+  uint64_t
+      table_stride; /* from one batch's page numbers to the next; 0: C / page_size rounded up */
+  bool has_lengths; /* operands.lengths has the number of keys of each batch, at most C */
+} mfa_decode_desc;
+
+typedef struct mfa_decode_operands {
+  size_t size;
+  mfa_operand q, k, v, o;
+  mfa_operand mask, lse, bias, slopes, sinks; /* as in mfa_attention_operands */
+  mfa_operand k_scales, k_biases, v_scales, v_biases;
+  mfa_operand lengths; /* B uints */
+  mfa_operand table; /* uints: the page of keys i * page_size and on, for each batch. Those that no
+                      * key needs are not read; the others must be less than `pages` */
+} mfa_decode_operands;
+
+mfa_status mfa_attention_decode(mfa_commands commands, const mfa_decode_desc* desc,
+                                const mfa_decode_operands* operands);
+
+/* Two results of attention with the same queries and different keys -> that with all keys. */
+typedef struct mfa_merge_desc {
+  size_t size;
+  uint64_t B, H;                           /* 0: 1 */
+  uint64_t R, Dv;                          /* rows and columns of o */
+  mfa_tensor_strides first;                /* B, H, R, Dv */
+  mfa_tensor_strides second;               /* the same */
+  mfa_tensor_strides o;                    /* the same */
+  int64_t first_lse_batch, first_lse_head; /* as lse_batch and lse_head of attention */
+  int64_t second_lse_batch, second_lse_head;
+  int64_t lse_batch, lse_head;
+  mfa_type type;   /* of first and second; 0: HALF */
+  mfa_type o_type; /* of o: as `type`, or FLOAT; 0: as `type` */
+  mfa_layout layout;
+} mfa_merge_desc;
+
+typedef struct mfa_merge_operands {
+  size_t size;
+  mfa_operand first, first_lse, second, second_lse, o;
+  mfa_operand lse; /* may be absent */
+} mfa_merge_operands;
+
+mfa_status mfa_merge_attention(mfa_commands commands, const mfa_merge_desc* desc,
+                               const mfa_merge_operands* operands);
+
 /* ---------------------------------------------------------------- convolution ------------ */
 
 typedef enum mfa_padding {
@@ -550,14 +614,16 @@ mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
 /* ---------------------------------------------------------------- questions, preparation - */
 
 typedef enum mfa_operation {
-  MFA_OPERATION_HGEMM = 1,             /* mfa_gemm_desc */
-  MFA_OPERATION_SGEMM = 2,             /* mfa_gemm_desc */
-  MFA_OPERATION_BGEMM = 3,             /* mfa_gemm_desc */
-  MFA_OPERATION_ATTENTION = 4,         /* mfa_attention_desc */
-  MFA_OPERATION_CAST = 5,              /* mfa_cast_desc */
-  MFA_OPERATION_QGEMM = 6,             /* mfa_qgemm_desc */
-  MFA_OPERATION_CONVOLUTION = 7,       /* mfa_convolution_desc */
-  MFA_OPERATION_ATTENTION_BACKWARD = 9 /* mfa_attention_backward_desc: all three gradients */
+  MFA_OPERATION_HGEMM = 1,              /* mfa_gemm_desc */
+  MFA_OPERATION_SGEMM = 2,              /* mfa_gemm_desc */
+  MFA_OPERATION_BGEMM = 3,              /* mfa_gemm_desc */
+  MFA_OPERATION_ATTENTION = 4,          /* mfa_attention_desc */
+  MFA_OPERATION_CAST = 5,               /* mfa_cast_desc */
+  MFA_OPERATION_QGEMM = 6,              /* mfa_qgemm_desc */
+  MFA_OPERATION_CONVOLUTION = 7,        /* mfa_convolution_desc */
+  MFA_OPERATION_ATTENTION_BACKWARD = 9, /* mfa_attention_backward_desc: all three gradients */
+  MFA_OPERATION_DECODE = 10,            /* mfa_decode_desc */
+  MFA_OPERATION_MERGE = 11              /* mfa_merge_desc */
 } mfa_operation;
 
 /* A descriptor and which operation it belongs to, plus which optional operands there will be. */
@@ -739,6 +805,10 @@ mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
 #define MFA_ATTENTION_BACKWARD_OPERANDS_INIT {.size = sizeof(mfa_attention_backward_operands)}
 #define MFA_CONVOLUTION_DESC_INIT {.size = sizeof(mfa_convolution_desc)}
 #define MFA_CONVOLUTION_OPERANDS_INIT {.size = sizeof(mfa_convolution_operands)}
+#define MFA_DECODE_DESC_INIT {.size = sizeof(mfa_decode_desc)}
+#define MFA_DECODE_OPERANDS_INIT {.size = sizeof(mfa_decode_operands)}
+#define MFA_MERGE_DESC_INIT {.size = sizeof(mfa_merge_desc)}
+#define MFA_MERGE_OPERANDS_INIT {.size = sizeof(mfa_merge_operands)}
 #define MFA_CAST_DESC_INIT {.size = sizeof(mfa_cast_desc)}
 #define MFA_CAST_OPERANDS_INIT {.size = sizeof(mfa_cast_operands)}
 #define MFA_PROBLEM_INIT {.size = sizeof(mfa_problem)}

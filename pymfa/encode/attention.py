@@ -49,9 +49,9 @@ def encode(
     for name, array in given.items():
         expect_dtype(f"attention: {name}", array, given["q"].dtype)
     dims = given["q"].ndim
-    q, k, v = (_ordered(name, array, dims, layout) for name, array in given.items())
+    q, k, v = (ordered(name, array, dims, layout) for name, array in given.items())
     batch, heads, rows, width = q.shape
-    _expect_heads(heads, k.shape[1])
+    expect_heads(heads, k.shape[1])
     _expect("k", k, (batch, k.shape[1], k.shape[2], width), layout)
     _expect("v", v, (batch, k.shape[1], k.shape[2], v.shape[3]), layout)
     columns, value_width = v.shape[2:]
@@ -59,16 +59,16 @@ def encode(
         which = "v has" if width else "q and k have"
         raise InvalidValue(f"attention: {which} no elements per head; expected at least one")
 
-    shape = _unordered((batch, heads, rows, value_width), dims, layout)
+    shape = unordered((batch, heads, rows, value_width), dims, layout)
     result = output("attention", out, out_dtype, shape, q.dtype)
-    target = _ordered("out", result, dims, layout)
+    target = ordered("out", result, dims, layout)
     checked = scores.check(scores.Options(**options), (batch, heads, rows, columns), copy=copy)
     sums = _lse(lse, (batch, heads, rows)[4 - dims :])
     q, k, v = (
-        in_place(f"attention: {n}", x, usable=_usable(x), copy=copy)
+        in_place(f"attention: {n}", x, usable=usable(x), copy=copy)
         for n, x in zip("qkv", (q, k, v), strict=True)
     )
-    in_place("attention: out", target, usable=_usable(target), copy=False)
+    in_place("attention: out", target, usable=usable(target), copy=False)
     expect_output("attention: out", result, q=q, k=k, v=v, lse=sums, **checked.arrays)
     if sums is not None:
         expect_output("attention: lse", sums, q=q, k=k, v=v, **checked.arrays)
@@ -115,7 +115,7 @@ def output(
 
 def lse_shape(q: Array, layout: str) -> tuple[int, ...]:
     """One number for each row of each head: [batch, head, row] in either layout."""
-    rows = _ordered("q", q, q.ndim, layout).shape[:3]
+    rows = ordered("q", q, q.ndim, layout).shape[:3]
     return rows[4 - q.ndim :]
 
 
@@ -130,7 +130,7 @@ def _input(name: str, value: Any, call: str = "attention") -> Array:
     return array
 
 
-def _ordered(name: str, array: Array, dims: int, layout: str, call: str = "attention") -> Array:
+def ordered(name: str, array: Array, dims: int, layout: str, call: str = "attention") -> Array:
     """A view as [batch, head, row, column]."""
     if array.ndim != dims:
         raise InvalidValue(
@@ -141,13 +141,13 @@ def _ordered(name: str, array: Array, dims: int, layout: str, call: str = "atten
     return array[(None,) * (4 - dims)]
 
 
-def _unordered(shape: Sequence[int], dims: int, layout: str) -> tuple[int, ...]:
+def unordered(shape: Sequence[int], dims: int, layout: str) -> tuple[int, ...]:
     b, h, n, d = shape
     full = (b, n, h, d) if layout == "BNHD" and dims > 2 else (b, h, n, d)
     return full[4 - dims :]
 
 
-def _expect_heads(heads: int, kv_heads: int, call: str = "attention") -> None:
+def expect_heads(heads: int, kv_heads: int, call: str = "attention") -> None:
     if kv_heads == 0 or heads % kv_heads:
         raise InvalidValue(f"{call}: q has {heads} heads and k has {kv_heads}; expected a divisor")
 
@@ -156,7 +156,7 @@ def _expect(
     name: str, array: Array, shape: tuple[int, ...], layout: str, call: str = "attention"
 ) -> None:
     if array.shape != shape:
-        shown, wanted = (_unordered(s, 4, layout) for s in (array.shape, shape))
+        shown, wanted = (unordered(s, 4, layout) for s in (array.shape, shape))
         raise InvalidValue(f"{call}: {name} has shape {shown}; expected {wanted}")
 
 
@@ -166,16 +166,16 @@ def _lse(value: Any, shape: tuple[int, ...]) -> Array | None:
     lse = operand("attention: lse", value)
     expect_dtype("attention: lse", lse, np.float32)
     expect_shape("attention: lse", lse, shape)
-    in_place("attention: lse", lse, usable=_contiguous_rows(lse), copy=False)
+    in_place("attention: lse", lse, usable=contiguous_rows(lse), copy=False)
     return lse
 
 
-def _contiguous_rows(array: Array) -> bool:
+def contiguous_rows(array: Array) -> bool:
     steps = element_strides(array)
     return min(steps, default=0) >= 0 and (array.shape[-1] <= 1 or steps[-1] == 1)
 
 
-def _usable(array: Array) -> bool:
+def usable(array: Array) -> bool:
     """No axis goes backwards, and one of row and column is contiguous."""
     axes = list(zip(array.shape, element_strides(array), strict=True))
     if any(step < 0 for n, step in axes if n > 1):

@@ -56,11 +56,11 @@ def encode(
         expect_dtype(f"{NAME}: {name}", given[name], dtype)
     expect_dtype(f"{NAME}: o", given["o"], dtype, np.float32)
     expect_dtype(f"{NAME}: do", given["do"], given["o"].dtype)
-    inputs = {name: forward._ordered(name, x, dims, layout, NAME) for name, x in given.items()}
+    inputs = {name: forward.ordered(name, x, dims, layout, NAME) for name, x in given.items()}
     batch, heads, rows, width = inputs["q"].shape
     kv_heads, columns = inputs["k"].shape[1:3]
     value_width = inputs["v"].shape[3]
-    forward._expect_heads(heads, kv_heads, NAME)
+    forward.expect_heads(heads, kv_heads, NAME)
     shapes = {
         "k": (batch, kv_heads, columns, width),
         "v": (batch, kv_heads, columns, value_width),
@@ -88,11 +88,11 @@ def encode(
         expect_shape(f"{NAME}: {name}", result, shape)
         expect_dtype(f"{NAME}: {name}", result, dtype)
         results[name] = result
-    targets = {n: forward._ordered(n, x, dims, layout, NAME) for n, x in results.items()}
+    targets = {n: forward.ordered(n, x, dims, layout, NAME) for n, x in results.items()}
     for name, x in inputs.items():
-        inputs[name] = in_place(f"{NAME}: {name}", x, usable=forward._usable(x), copy=copy)
+        inputs[name] = in_place(f"{NAME}: {name}", x, usable=forward.usable(x), copy=copy)
     for name, x in targets.items():
-        in_place(f"{NAME}: {name}", x, usable=forward._usable(x), copy=False)
+        in_place(f"{NAME}: {name}", x, usable=forward.usable(x), copy=False)
         others = {other: y for other, y in results.items() if other != name}
         read: dict[str, Array | None] = {**inputs, "lse": sums, **checked.arrays, **others}
         expect_output(f"{NAME}: {name}", results[name], **read)
@@ -151,4 +151,4 @@ def _lse(value: Any, shape: tuple[int, ...], *, copy: bool) -> Array:
     lse = operand(f"{NAME}: lse", value)
     expect_dtype(f"{NAME}: lse", lse, np.float32)
     expect_shape(f"{NAME}: lse", lse, shape)
-    return in_place(f"{NAME}: lse", lse, usable=forward._contiguous_rows(lse), copy=copy)
+    return in_place(f"{NAME}: lse", lse, usable=forward.contiguous_rows(lse), copy=copy)

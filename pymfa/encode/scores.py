@@ -108,6 +108,8 @@ def check(options: Options, shape: Shape, *, copy: bool, name: str = "attention"
 
 
 def set_strides(target: Any, array: Array) -> None:
+    if array.size == 0:
+        return  # any will do
     for name, size, step in zip(_AXES, array.shape, element_strides(array), strict=True):
         setattr(target, name, stride(step, size))
     rows, columns = array.shape[2:]
