@@ -167,7 +167,7 @@ void Emitter::reduce(CallInst& inst, const Intrinsic& op) {
   if (working != type) x = b_.CreateFPExt(x, wide(working));
   x = b_.CreateSelect(mask_, x, splat(identity(op, working)));
   if (op.width == 4) {
-    for (int distance : {1, 2})
+    for (int distance : {2, 1})
       x = combine(op, x,
                   b_.CreateShuffleVector(x, lanes_from([&](unsigned l) { return l ^ distance; })));
     if (working != type) x = b_.CreateFPTrunc(x, wide(type));
