@@ -23,6 +23,7 @@
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
 #include <llvm/Transforms/Scalar/LoopRotation.h>
 #include <llvm/Transforms/Scalar/LoopUnrollPass.h>
+#include <llvm/Transforms/Scalar/SCCP.h>
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Utils/LowerSwitch.h>
@@ -110,6 +111,8 @@ llvm::FunctionPassManager simplification() {
   // Constants are known and helpers inlined: drop dead branches before anything looks at loops.
   passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+  // The compiler of the metallib may have carried a constant it did not know around loops.
+  passes.addPass(llvm::SCCPPass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass(control_flow()));
   // Rotated loops have computable trip counts.

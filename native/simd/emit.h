@@ -116,6 +116,7 @@ class Emitter {
   void shuffle(llvm::CallInst& inst, const Intrinsic& op);
   void vote(llvm::CallInst& inst, const Intrinsic& op);
   llvm::Value* permute(llvm::Value* vector, llvm::Value* indices);
+  llvm::Value* look_up(llvm::Value* vector, llvm::Value* indices);
   llvm::Value* combine(const Intrinsic& op, llvm::Value* a, llvm::Value* b);
   llvm::Constant* identity(const Intrinsic& op, llvm::Type* type);
 
@@ -136,9 +137,10 @@ class Emitter {
   Builder b_;
   std::string error_;
 
-  bool wide_masks_;  // masked memory operations on 8- and 16-bit elements
-  bool gathers_;     // gathers of 32 and 64 bits
-  bool scatters_;    // scatters of 32 and 64 bits
+  bool wide_masks_;    // masked memory operations on 8- and 16-bit elements
+  bool gathers_;       // gathers of 32 and 64 bits
+  bool scatters_;      // scatters of 32 and 64 bits
+  bool table_lookup_;  // AVX-512: elements of 32 bits from two registers by index
 
   llvm::DenseMap<llvm::Value*, Lanes> map_;
   llvm::DenseMap<llvm::BasicBlock*, llvm::BasicBlock*> begin_, end_;

@@ -30,6 +30,7 @@ Emitter::Emitter(Function& source, Control& control, TargetMachine& target)
   wide_masks_ = subtarget.checkFeatures("+avx512bw");
   gathers_ = avx512 || subtarget.checkFeatures("+avx2");
   scatters_ = avx512;
+  table_lookup_ = avx512;
   SmallVector<Constant*, MFA_SIMD_WIDTH> numbers;
   for (unsigned l = 0; l < MFA_SIMD_WIDTH; l++) numbers.push_back(b_.getInt32(l));
   lane_numbers_ = ConstantVector::get(numbers);

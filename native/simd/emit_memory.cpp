@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Loads, stores, private arrays and atomics of the vector program.
 //
-// Addresses fall into classes: the same for all lanes, consecutive, or anything. Consecutive ones
-// that hold only under a guard get both forms behind a branch.
+// Addresses fall into classes: the same for all lanes, consecutive, a window (lanes read each of a
+// few consecutive elements at least once, in an order known now), or anything. What holds only
+// under a guard gets both forms behind a branch.
+#include <algorithm>
+
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/Module.h"
 #include "simd/emit.h"
@@ -30,6 +33,28 @@ Pattern pattern(Constant* offsets, uint64_t size) {
     consecutive &= v == first + int64_t(l * size);
   }
   return same ? Pattern::same : consecutive ? Pattern::consecutive : Pattern::any;
+}
+
+/// The element that each lane reads, counted from `first`, the lowest offset in bytes. Empty unless
+/// together the lanes read all of them: an element nobody asked for may not be there.
+SmallVector<int, width> window(Constant* offsets, uint64_t size, int64_t& first) {
+  SmallVector<int64_t, width> values;
+  for (unsigned l = 0; l < width; l++) {
+    auto* e = dyn_cast_or_null<ConstantInt>(offsets->getAggregateElement(l));
+    if (!e) return {};
+    values.push_back(e->getSExtValue());
+  }
+  first = *std::min_element(values.begin(), values.end());
+  SmallVector<int, width> places;
+  uint64_t seen = 0;
+  for (int64_t v : values) {
+    uint64_t distance = uint64_t(v) - uint64_t(first);
+    if (distance % size || distance / size >= width) return {};
+    places.push_back(int(distance / size));
+    seen |= uint64_t(1) << places.back();
+  }
+  if (!isMask_64(seen)) return {};
+  return places;
 }
 
 int64_t first_offset(Constant* offsets) {
@@ -207,7 +232,24 @@ static Value* guarded(IRBuilderBase& b, Value* guard, function_ref<Value*()> fas
 Value* Emitter::load_lanes(const Lanes& p, Type* type, Align align) {
   uint64_t size = layout_.getTypeStoreSize(type);
   Pattern form = p.base ? pattern(p.offsets, size) : Pattern::any;
-  if (form == Pattern::any) return gather(p.vector, type, align);
+  if (form == Pattern::any) {
+    int64_t first = 0;
+    SmallVector<int, width> places;
+    if (p.base && !type->isPointerTy()) places = window(p.offsets, size, first);
+    if (places.empty()) return gather(p.vector, type, align);
+    auto* constant = dyn_cast<Constant>(mask_);
+    Value* all = b_.getTrue();
+    if (!constant || !constant->isAllOnesValue()) all = b_.CreateAndReduce(mask_);
+    return guarded(
+        b_, p.guard ? b_.CreateAnd(p.guard, all) : all,
+        [&]() -> Value* {
+          unsigned count = *std::max_element(places.begin(), places.end()) + 1;
+          Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first);
+          Value* read = b_.CreateAlignedLoad(FixedVectorType::get(type, count), pointer, align);
+          return b_.CreateShuffleVector(read, places);
+        },
+        [&] { return gather(p.vector, type, align); });
+  }
   Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first_offset(p.offsets));
   return guarded(
       b_, p.guard,

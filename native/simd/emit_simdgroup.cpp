@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reductions, scans, votes and shuffles over the active lanes of a simdgroup or of quads.
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/Module.h"
 #include "simd/emit.h"
 
@@ -281,9 +282,38 @@ void Emitter::vote(CallInst& inst, const Intrinsic& op) {
   }
 }
 
+/// permute() in registers: an AVX-512 instruction finds 16 lanes' elements in two registers of 16.
+Value* Emitter::look_up(Value* x, Value* indices) {
+  Type* i32 = b_.getInt32Ty();
+  Value* table = b_.CreateBitCast(x, wide(i32));
+  Value* index = b_.CreateFreeze(b_.CreateZExtOrTrunc(indices, wide(i32)));
+  auto half = [&](Value* v, unsigned first) {
+    SmallVector<int, 16> from;
+    for (unsigned l = 0; l < 16; l++) from.push_back(int(first + l));
+    return b_.CreateShuffleVector(v, from);
+  };
+  Value *low = half(table, 0), *high = half(table, 16);
+  auto find = [&](unsigned first) {  // reads the lowest five bits of an index
+    return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_d_512, {},
+                              {low, half(index, first), high});
+  };
+  SmallVector<int, width> both;
+  for (unsigned l = 0; l < width; l++) both.push_back(int(l));
+  return b_.CreateBitCast(b_.CreateShuffleVector(find(0), find(16), both), x->getType());
+}
+
 /// Lane l reads lane indices[l] & 31.
 Value* Emitter::permute(Value* x, Value* indices) {
   Type* type = x->getType()->getScalarType();
+  if (auto* known = dyn_cast<Constant>(indices)) {
+    SmallVector<int, width> from;
+    for (unsigned l = 0; l < width; l++)
+      if (auto* e = dyn_cast_or_null<ConstantInt>(known->getAggregateElement(l)))
+        from.push_back(int(e->getZExtValue() & (width - 1)));
+    if (from.size() == width) return b_.CreateShuffleVector(x, from);
+  }
+  if (table_lookup_ && layout_.getTypeStoreSize(type) == 4 && !type->isPointerTy())
+    return look_up(x, indices);
   Value* slot = scratch_pointer(scratch(layout_.getTypeStoreSize(type) * width));
   Align align(layout_.getTypeStoreSize(type));
   b_.CreateAlignedStore(x, slot, align);

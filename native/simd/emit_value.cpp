@@ -279,6 +279,11 @@ bool Emitter::affine(Instruction& inst, Lanes& out) {
       return true;
     }
     if (opcode != Instruction::And && opcode != Instruction::LShr) return false;
+    if (auto* fixed = dyn_cast<ConstantInt>(a.base)) {  // all of it is known
+      Constant* add = ConstantVector::getSplat(ElementCount::getFixed(width), fixed);
+      a.offsets = constant(b_.CreateAdd(add, a.offsets));
+      a.base = ConstantInt::get(inst.getType(), 0);
+    }
     // Base and offsets that share no bits can be split: (B + O) & m == (B & m) + (O & m).
     auto values = elements(a.offsets);
     if (!values) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Atomics, tile copies and private arrays of both paths -> their definitions.
+// Atomics, tile copies, windows and private arrays of both paths -> their definitions.
 #include "check.h"
 #include "runner.h"
 
@@ -136,6 +136,55 @@ done:
   for (uint32_t t = 0; t < 100; ++t) CHECK(out[t] == (t & 15) * t);
 }
 
+/// Packed numbers of `bits` bits: lanes read few bytes, many of them more than once. The last group
+/// is not full, and then its lanes must not read the bytes of those that are missing.
+void windows(Path path, uint32_t bits) {
+  const std::string n = std::to_string(bits);
+  const std::string text = R"(
+define void @k(ptr addrspace(1) %in, ptr addrspace(1) %out, i32 %g, i32 %l, i32 %t) {
+  %row = mul i32 %g, )" + std::to_string(4 * bits) +
+                           R"(
+  %row64 = zext i32 %row to i64
+  %base = getelementptr i8, ptr addrspace(1) %in, i64 %row64
+  %bit = mul i32 %l, )" + n +
+                           R"(
+  %last = add i32 %bit, )" +
+                           std::to_string(bits - 1) +
+                           R"(
+  %i = lshr i32 %bit, 3
+  %j = lshr i32 %last, 3
+  %i64 = zext i32 %i to i64
+  %j64 = zext i32 %j to i64
+  %p = getelementptr i8, ptr addrspace(1) %base, i64 %i64
+  %q = getelementptr i8, ptr addrspace(1) %base, i64 %j64
+  %x = load i8, ptr addrspace(1) %p
+  %y = load i8, ptr addrspace(1) %q
+  %x32 = zext i8 %x to i32
+  %y32 = zext i8 %y to i32
+  %high = shl i32 %y32, 8
+  %both = or i32 %high, %x32
+  %w = zext i32 %t to i64
+  %o = getelementptr i32, ptr addrspace(1) %out, i64 %w
+  store i32 %both, ptr addrspace(1) %o
+  ret void
+}
+)" +
+                           kernel_metadata({buffer_argument(0, 0, 1), buffer_argument(1, 1, 1),
+                                            builtin_argument(2, "threadgroup_position_in_grid"),
+                                            builtin_argument(3, "thread_index_in_simdgroup"),
+                                            builtin_argument(4, "thread_position_in_grid")});
+  constexpr uint32_t threads = 32 * 3 + 11;
+  Bytes in(4 * bits * 3 + (11 * bits + 7) / 8);
+  for (size_t i = 0; i < in.size(); ++i) in[i] = uint8_t(i * 37 + 5);
+  std::vector<Bytes> buffers = {in, bytes_of(std::vector<uint32_t>(threads))};
+  run(path, text, buffers, Grid{{threads, 1, 1}, {32, 1, 1}});
+  auto out = values_of<uint32_t>(buffers[1]);
+  for (uint32_t t = 0; t < threads; ++t) {
+    uint32_t first = t * bits / 8, last = (t * bits + bits - 1) / 8;
+    CHECK(out[t] == (in[first] | uint32_t(in[last]) << 8));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -144,6 +193,7 @@ int main() {
     compare_exchange(path);
     private_arrays(path);
     tile_copies(path);
+    for (uint32_t bits : {1, 2, 3, 4, 5, 6, 7, 8}) windows(path, bits);
   }
   return report();
 }
