@@ -2,6 +2,7 @@
 // C = activation(alpha * op(A) * op(B) + beta * C + bias) with B quantized; types are function
 // constants.
 #include "qgemm_matrix.h"
+#include "qgemm_vector.h"
 
 kernel void qgemm(const device uchar* A [[buffer(MFA_SLOT_A)]],
                   const device uchar* B [[buffer(MFA_SLOT_B)]],
@@ -11,17 +12,25 @@ kernel void qgemm(const device uchar* A [[buffer(MFA_SLOT_A)]],
                   const device uchar* zero_points
                   [[buffer(MFA_SLOT_ZERO_POINTS), function_constant(has_zero_points)]],
                   constant mfa_qgemm_parameters& parameters [[buffer(MFA_SLOT_PARAMETERS)]],
-                  threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
+                  threadgroup uchar* memory
+                  [[threadgroup(MFA_SLOT_TILES), function_constant(tiled)]],
                   uint3 group [[threadgroup_position_in_grid]],
                   ushort simdgroup [[simdgroup_index_in_threadgroup]],
                   ushort lane [[thread_index_in_simdgroup]]) {
-  if (!known_format || !supported || !whole_runs) return;
+  if (!known_format || !(vector_path ? vector_supported : supported && whole_runs)) return;
 
   const uint M = is_function_constant_defined(fixed_M) ? fixed_M : parameters.M;
   const uint N = is_function_constant_defined(fixed_N) ? fixed_N : parameters.N;
   const uint K = is_function_constant_defined(fixed_K) ? fixed_K : parameters.K;
-  const uint m = group.y * M_group, n = group.x * N_group;
-  if (m >= M || n >= N) return;  // the whole threadgroup
+  const ushort first = 0;
+  const mfa_place place = {simdgroups == 1 ? first : simdgroup, simdgroups, lane};
+  uint m = group.y * M_group, n = group.x * N_group;
+  if (vector_path) {
+    // Simdgroups have nothing in common and need not wait for each other.
+    m += (place.simdgroup / N_splits) * M_simd;
+    n += (place.simdgroup % N_splits) * N_simd;
+  }
+  if (m >= M || n >= N) return;  // with tiles: the whole threadgroup
 
   qgemm_block block;
   block.rows = M - m;
@@ -49,7 +58,9 @@ kernel void qgemm(const device uchar* A [[buffer(MFA_SLOT_A)]],
   if (has_bias)
     output.bias = bias + (group.z * parameters.batch_bias + (bias_trans ? m : n)) * size;
 
-  const ushort first = 0;
-  const mfa_place place = {simdgroups == 1 ? first : simdgroup, simdgroups, lane};
-  qgemm_matrix(block, output, memory, place);
+  if (vector_path) {
+    qgemm_vector(block, output, place.lane);
+  } else {
+    qgemm_matrix(block, output, memory, place);
+  }
 }

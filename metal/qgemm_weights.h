@@ -29,6 +29,10 @@ constant bool palette_columns = MFA_OR(given_palette_axis, 0) == 1;
 constant bool msb_first = MFA_OR(given_msb_first, false);
 constant bool byte_rows = MFA_OR(given_byte_rows, false);
 
+constant bool given_vector [[function_constant(MFA_CONSTANT_VECTOR)]];
+constant bool vector_path = MFA_OR(given_vector, false);
+constant bool tiled = !vector_path;
+
 constant uint entries = 1u << bits;         // of a palette
 constant uint parts = (entries + 31) / 32;  // of a palette that lies in the lanes
 // A palette for every column, or nearly: lanes look up in different ones.

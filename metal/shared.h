@@ -108,17 +108,14 @@
 #define MFA_CONSTANT_DB_TYPE 368   // uint, MTLDataType of the gradient of a bias
 
 // ---- Function constants of qgemm. Its layout, scalars, tiles and epilogue are those of hgemm.
-#define MFA_CONSTANT_QUANTIZATION 400    // uint, MFA_QUANTIZATION_*
-#define MFA_CONSTANT_BITS 401            // uint, 1 to 8
-#define MFA_CONSTANT_GROUP_SIZE 402      // uint: weights per scale, or rows or columns per palette
-#define MFA_CONSTANT_PALETTE_AXIS 403    // uint: 0, palettes belong to stored rows; 1, to columns
-#define MFA_CONSTANT_MSB_FIRST 404       // bool: the first weight is in a byte's highest bits
-#define MFA_CONSTANT_WEIGHT_TYPE 405     // uint, MTLDataType of scales, zero points and palettes
-#define MFA_CONSTANT_BYTE_ROWS 406       // bool: every stored row of weights begins with a byte
-#define MFA_CONSTANT_VECTOR 407          // bool: few rows of A, no tiles
-#define MFA_CONSTANT_LANE_WEIGHTS 408    // ushort: consecutive weights that a lane decodes
-#define MFA_CONSTANT_VECTOR_ROWS 409     // ushort: rows of A that a simdgroup multiplies at once
-#define MFA_CONSTANT_VECTOR_COLUMNS 410  // ushort: columns of C, or runs of columns, of a simdgroup
+#define MFA_CONSTANT_QUANTIZATION 400  // uint, MFA_QUANTIZATION_*
+#define MFA_CONSTANT_BITS 401          // uint, 1 to 8
+#define MFA_CONSTANT_GROUP_SIZE 402    // uint: weights per scale, or rows or columns per palette
+#define MFA_CONSTANT_PALETTE_AXIS 403  // uint: 0, palettes belong to stored rows; 1, to columns
+#define MFA_CONSTANT_MSB_FIRST 404     // bool: the first weight is in a byte's highest bits
+#define MFA_CONSTANT_WEIGHT_TYPE 405   // uint, MTLDataType of scales, zero points and palettes
+#define MFA_CONSTANT_BYTE_ROWS 406     // bool: every stored row of weights begins with a byte
+#define MFA_CONSTANT_VECTOR 407        // bool: few rows of A, no tiles in threadgroup memory
 
 // ---- Function constants of convolution.
 #define MFA_CONSTANT_VARIANT 450     // uint, MFA_VARIANT_*
@@ -144,6 +141,7 @@
 // ---- Limits of the tiles. Larger ones make the kernel do nothing.
 #define MFA_MAX_GEMM_MATRICES 128      // (M_simd / 8) * (N_simd / 8)
 #define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
+#define MFA_MAX_QGEMM_SUMS 32          // VECTOR: sums of a lane
 #define MFA_MAX_ATTENTION_SIMD 64      // R_simd
 #define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * (C_simd, D_simd, D_V_simd) / 8
 

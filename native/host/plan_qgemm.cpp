@@ -37,11 +37,13 @@ KernelDescriptor kernel_of(const Qgemm& problem, const QgemmTile& tile) {
   }
   kernel.set("activation", MFA_CONSTANT_ACTIVATION, problem.activation);
   kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
+  kernel.set("vector", MFA_CONSTANT_VECTOR, tile.vector);
   kernel.set("M_simd", MFA_CONSTANT_M_SIMD, tile.M_simd);
   kernel.set("N_simd", MFA_CONSTANT_N_SIMD, tile.N_simd);
-  kernel.set("K_simd", MFA_CONSTANT_K_SIMD, tile.K_simd);
   kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, tile.M_splits);
   kernel.set("N_splits", MFA_CONSTANT_N_SPLITS, tile.N_splits);
+  if (tile.vector) return kernel;
+  kernel.set("K_simd", MFA_CONSTANT_K_SIMD, tile.K_simd);
   kernel.set("tile_float", MFA_CONSTANT_TILE_FLOAT, tile.tile_float);
   kernel.set("staged", MFA_CONSTANT_STAGED, tile.staged);
   return kernel;

@@ -38,17 +38,24 @@ constexpr GemmTile gemm_tiles[] = {
     {true, 0, any, any, any, any, 24, 24, 32, 2, 2, 0, 0, false, false, "large 16-bit matrices"},
 };
 
-// A tile of weights is decoded once per threadgroup: the more rows, the less often. Runs of 32
-// weights stay whole, so K_simd and N_simd * N_splits are multiples of 32.
+// Few rows: every weight is decoded once and multiplied in registers, without tiles. B transposed:
+// N_simd sums that lanes share; else runs of 32 columns. Many rows: a tile of weights is decoded
+// once per threadgroup, the more rows the less often. Runs of 32 weights stay whole, so K_simd and
+// N_simd * N_splits are multiples of 32.
 constexpr QgemmTile qgemm_tiles[] = {
-    // gpu max_M   M   N   K Ms Ns float  staged
-    {false, 8, 8, 64, 64, 1, 1, true, true, "at most 8 rows"},
-    {false, 16, 16, 64, 64, 1, 1, true, true, "at most 16 rows"},
-    {false, 32, 32, 64, 64, 1, 1, true, true, "at most 32 rows"},
-    {false, any, 64, 64, 64, 1, 1, true, true, "many rows"},
+    // gpu vector trans_b max_M  M   N   K Ms Ns float  staged
+    {false, true, true, 1, 1, 8, 0, 1, 1, false, false, "one row"},
+    {false, true, false, 1, 1, 128, 0, 1, 1, false, false, "one row"},
+    {false, true, true, 4, 4, 4, 0, 1, 1, false, false, "at most 4 rows"},
+    {false, true, false, 4, 4, 128, 0, 1, 1, false, false, "at most 4 rows"},
+    {false, false, true, 8, 8, 64, 64, 1, 1, true, true, "at most 8 rows"},
+    {false, false, true, 16, 16, 64, 64, 1, 1, true, true, "at most 16 rows"},
+    {false, false, true, 32, 32, 64, 64, 1, 1, true, true, "at most 32 rows"},
+    {false, false, true, any, 64, 64, 64, 1, 1, true, true, "many rows"},
 
-    {true, 8, 8, 32, 32, 1, 2, false, false, "at most 8 rows"},
-    {true, any, 16, 16, 32, 2, 2, false, false, "many rows"},
+    {true, true, true, 4, 4, 4, 0, 1, 2, false, false, "at most 4 rows"},
+    {true, true, false, 4, 4, 32, 0, 1, 2, false, false, "at most 4 rows"},
+    {true, false, true, any, 16, 16, 32, 2, 2, false, false, "many rows"},
 };
 
 // CPU: scores and output stay in threadgroup memory; the more rows, the less often K and V are
@@ -172,6 +179,7 @@ uint64_t convolution_memory(const ConvolutionTile& tile, uint32_t type) {
 }
 
 uint64_t qgemm_memory(const QgemmTile& tile, uint32_t input_type) {
+  if (tile.vector) return 0;
   return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
                                     tile.K_simd, 0u, 0u,
                                     tile.tile_float ? 4u : type_size(input_type), tile.staged);
@@ -223,7 +231,9 @@ const ConvolutionTile* convolution_tile(const Device& device, const Convolution&
 
 const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem) {
   for (const QgemmTile& tile : qgemm_tiles)
-    if (tile.gpu == is_gpu(device) && problem.M <= tile.max_M) return &tile;
+    if (tile.gpu == is_gpu(device) && problem.M <= tile.max_M &&
+        (!tile.vector || (tile.trans_b == problem.trans_b && !problem.trans_a)))
+      return &tile;
   return nullptr;
 }
 

@@ -30,6 +30,8 @@ struct GemmTile {
 struct QgemmTile {
   // Preconditions.
   bool gpu;
+  bool vector;  // A is not transposed
+  bool trans_b;
   uint64_t max_M;
   // What is set.
   uint16_t M_simd, N_simd, K_simd, M_splits, N_splits;
