@@ -40,6 +40,23 @@ typedef void (*mfa_simdgroup_entry)(const struct mfa_group* group, uint32_t simd
 typedef void (*mfa_thread_entry)(const struct mfa_group* group, uint32_t thread_index,
                                  unsigned char* scratch);
 
+/// A memory access of the reference path with checks. Constant data of the generated code.
+struct mfa_access {
+  const char* name;  // of the argument or variable the address comes from
+  uint32_t bytes;
+  uint8_t space;   // 1 device, 2 constant, 3 threadgroup
+  uint8_t writes;  // 1: writes, and reads too if atomic
+  uint8_t atomic;
+  uint8_t copies;   // moves bytes without looking at them: they may be uninitialised
+  int32_t slot;     // [[buffer(n)]] or [[threadgroup(n)]]; MFA_ORIGIN_*
+  uint32_t begin;   // MFA_ORIGIN_STATIC: where the variable lies in threadgroup memory
+  uint32_t length;  // and its size
+};
+enum {
+  MFA_ORIGIN_STATIC = -1,  // a threadgroup variable
+  MFA_ORIGIN_SEVERAL = -2  // any of the arguments
+};
+
 /// One place in a kernel of the reference path where the lanes of a simdgroup meet. Constant data
 /// of the generated code.
 struct mfa_site {
@@ -48,7 +65,8 @@ struct mfa_site {
   /// Runs the operation for the lanes of the mask `active`; null if they only meet.
   /// `records[lane]` holds the lane's operands and takes its result.
   void (*perform)(const struct mfa_site* site, unsigned char* const* records, uint32_t active);
-  uint32_t details[4];  // what `perform` has to know: operation, types, sizes
+  uint32_t details[4];                   // what `perform` has to know: operation, types, sizes
+  const struct mfa_access* accesses[2];  // of `perform`: its target or source, and its source
 };
 
 #ifdef __cplusplus
@@ -58,6 +76,11 @@ extern "C" {
 /// that go the same way have arrived and the operation is done.
 void mfa_rt_meet(const struct mfa_group* group, const struct mfa_site* site, unsigned char* record);
 
+/// Called by a thread of the reference path before an access that is checked. Returns the address,
+/// or, after a report, that of memory where the access does no harm.
+unsigned char* mfa_rt_access(const struct mfa_group* group, const struct mfa_access* access,
+                             unsigned char* address);
+
 /// Called by generated code at a threadgroup barrier: returns when every simdgroup of the group
 /// has arrived at some barrier or has ended.
 void mfa_rt_barrier(const struct mfa_group* group);
@@ -66,4 +89,5 @@ void mfa_rt_barrier(const struct mfa_group* group);
 static_assert(offsetof(mfa_launch, threadgroup_offsets) == 8 * MFA_MAX_BUFFERS);
 static_assert(offsetof(mfa_group, position) == 16);
 static_assert(offsetof(mfa_site, perform) == 8 && offsetof(mfa_site, details) == 16);
+static_assert(offsetof(mfa_site, accesses) == 32 && offsetof(mfa_access, slot) == 16);
 #endif

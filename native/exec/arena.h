@@ -46,7 +46,7 @@ class Stacks {
 };
 
 struct Arena {
-  Block threadgroup, scratch, lanes;
+  Block threadgroup, scratch, lanes, shadow;
   Stacks stacks;
 };
 

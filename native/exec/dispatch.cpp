@@ -64,7 +64,7 @@ class Grid final : public Job {
     if (!arena.threadgroup.reserve(dispatch_.threadgroup_bytes + slack)) return false;
     for (const Code* code : {linear_, general_}) {
       if (!code) continue;
-      bool done = code->thread ? reserve_lanes(arena, *code, threads)
+      bool done = code->thread ? reserve_lanes(arena, *code, threads, dispatch_.validation)
                                : reserve_simdgroups(arena, *code, simdgroups_of(threads));
       if (!done) return false;
     }
@@ -114,7 +114,7 @@ class Grid final : public Job {
     group.simdgroups = simdgroups_of(threads_in(group.size));
     const Code& code = *(shape_of(group.size) == Shape::linear ? linear_ : general_);
     if (code.thread)
-      run_lanes(arena, code, group);
+      run_lanes(arena, code, group, dispatch_.validation);
     else
       run_simdgroups(arena, code, group);
   }
@@ -229,6 +229,8 @@ Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* gener
     pool.retire(grid);
   }
   pool.return_arena(std::move(arena));
+  if (dispatch.validation)
+    if (std::string found = dispatch.validation->text(); !found.empty()) return Error{found};
   return {};
 }
 

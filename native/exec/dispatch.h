@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "exec/abi.h"
 #include "exec/code.h"
+#include "exec/validation.h"
 
 namespace mfa::exec {
 
@@ -14,6 +15,7 @@ struct Dispatch {
   mfa_launch launch{};  // `buffers` and the grid; offsets of threadgroup memory filled in
   uint32_t threadgroup_bytes = 0;  // static globals plus arguments
   bool uniform = true;  // dispatchThreadgroups: every group has threads_per_group threads
+  Validation* validation = nullptr;  // of code that was compiled with checks
 };
 
 /// dispatchThreadgroups: every group has `group_size` threads. Fills in the launch's sizes.
@@ -33,8 +35,8 @@ struct Shapes {
 };
 Shapes shapes(const Dispatch& dispatch);
 
-/// Runs every threadgroup and returns when all have ended. `general` may be null if shapes() says
-/// so. May be called from several threads at once.
+/// Runs every threadgroup and returns when all have ended; an error if a check has found something.
+/// `general` may be null if shapes() says so. May be called from several threads at once.
 Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general);
 
 /// Number of worker threads (MFA_THREADS, else the CPUs this process may use).

@@ -2,7 +2,9 @@
 // Runs the threadgroups of the reference path: one fiber per thread, meeting at sites.
 #include "exec/lanes.h"
 
+#include <algorithm>
 #include <new>
+#include <optional>
 
 namespace mfa::exec {
 namespace {
@@ -13,6 +15,9 @@ struct Lane {
   unsigned char* record = nullptr;  // its operands there
   bool ended = false;
 };
+
+class Turns;
+thread_local Turns* performing = nullptr;  // the group whose lanes perform an operation
 
 /// run_simdgroup(s), for every simdgroup in turn until all have ended:
 ///   loop
@@ -25,8 +30,14 @@ struct Lane {
 ///     otherwise:                perform the operation for `active`, let these lanes run
 class Turns {
  public:
-  Turns(const Code& code, mfa_group& group, Lane* lanes, unsigned char* scratch, uint32_t threads)
-      : code_(code), group_(group), lanes_(lanes), scratch_(scratch), threads_(threads) {}
+  Turns(const Code& code, mfa_group& group, Lane* lanes, unsigned char* scratch, uint32_t threads,
+        GroupValidation* validation)
+      : code_(code),
+        group_(group),
+        lanes_(lanes),
+        scratch_(scratch),
+        threads_(threads),
+        validation_(validation) {}
 
   void run(const Stacks& stacks) {
     for (uint32_t t = 0; t < threads_; ++t) {
@@ -36,6 +47,7 @@ class Turns {
     for (bool live = true; live;) {
       live = false;
       for (uint32_t s = 0; s < group_.simdgroups; ++s) live |= run_simdgroup(s);
+      if (validation_) end_phase();
     }
   }
 
@@ -46,7 +58,28 @@ class Turns {
     lane.fiber.switch_to(thread_);
   }
 
+  unsigned char* check(const mfa_access& access, unsigned char* address, uint64_t bytes) {
+    return validation_ ? validation_->check(access, address, bytes, current_) : address;
+  }
+
+  unsigned char* check_lane(const mfa_access& access, unsigned lane, unsigned char* address,
+                            uint64_t bytes) {
+    current_ = first_ + lane;
+    return check(access, address, bytes);
+  }
+
  private:
+  /// Every simdgroup waits at a barrier or has ended: all threads must wait at the same one.
+  void end_phase() {
+    uint32_t here = threads_;
+    for (uint32_t t = 0; t < threads_; ++t)
+      if (lanes_[t].site && lanes_[t].site->barrier) here = std::min(here, t);
+    validation_->next_phase();
+    for (uint32_t t = 0; here < threads_ && t < threads_; ++t)
+      if (lanes_[t].site != lanes_[here].site)
+        return validation_->divergence(lanes_[here].site, here, t, lanes_[t].ended);
+  }
+
   MFA_CALLS_GENERATED_CODE static void enter(void* argument) {
     auto& self = *static_cast<Turns*>(argument);
     uint32_t mine = self.current_;
@@ -96,7 +129,10 @@ class Turns {
       active |= 1u << i;
       lanes[i].site = nullptr;
     }
-    if (site->perform) site->perform(site, records, active);
+    if (!site->perform) return;
+    first_ = uint32_t(lanes - lanes_);
+    performing = this;
+    site->perform(site, records, active);
   }
 
   const Code& code_;
@@ -104,30 +140,48 @@ class Turns {
   Lane* lanes_;
   unsigned char* scratch_;
   uint32_t threads_;
-  uint32_t current_ = 0;  // the thread whose fiber runs
+  GroupValidation* validation_;  // null: nothing is checked
+  uint32_t current_ = 0;         // the thread whose fiber runs
+  uint32_t first_ = 0;           // the first thread of the simdgroup that performs an operation
   Fiber thread_;
 };
 
 }  // namespace
 
-bool reserve_lanes(Arena& arena, const Code& code, uint32_t threads) {
+bool reserve_lanes(Arena& arena, const Code& code, uint32_t threads, const Validation* validation) {
+  if (validation && !arena.shadow.reserve(sizeof(ShadowByte) * validation->threadgroup_bytes))
+    return false;
   return arena.scratch.reserve(size_t(code.scratch_bytes) * threads) &&
          arena.lanes.reserve(sizeof(Lane) * threads) &&
          arena.stacks.reserve(threads, code.stack_bytes);
 }
 
-void run_lanes(Arena& arena, const Code& code, mfa_group& group) {
+void run_lanes(Arena& arena, const Code& code, mfa_group& group, Validation* validation) {
   uint32_t threads = group.size[0] * group.size[1] * group.size[2];
   unsigned char* memory = arena.lanes.reserve(sizeof(Lane) * threads);
   Lane* lanes = reinterpret_cast<Lane*>(memory);
   for (uint32_t t = 0; t < threads; ++t) new (lanes + t) Lane;
+  std::optional<GroupValidation> checks;
+  if (validation)
+    checks.emplace(*validation, group, reinterpret_cast<ShadowByte*>(arena.shadow.reserve(0)));
   Turns turns(code, group, lanes, arena.scratch.reserve(size_t(code.scratch_bytes) * threads),
-              threads);
+              threads, checks ? &*checks : nullptr);
   group.runner = &turns;
   turns.run(arena.stacks);
 }
 
+unsigned char* checked(const mfa_site* site, unsigned operand, unsigned lane,
+                       unsigned char* address, uint64_t bytes) {
+  const mfa_access* access = site->accesses[operand];
+  return access ? performing->check_lane(*access, lane, address, bytes) : address;
+}
+
 }  // namespace mfa::exec
+
+unsigned char* mfa_rt_access(const mfa_group* group, const mfa_access* access,
+                             unsigned char* address) {
+  return static_cast<mfa::exec::Turns*>(group->runner)->check(*access, address, access->bytes);
+}
 
 void mfa_rt_meet(const mfa_group* group, const mfa_site* site, unsigned char* record) {
   static_cast<mfa::exec::Turns*>(group->runner)->meet(site, record);

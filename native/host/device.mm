@@ -87,6 +87,21 @@ const std::vector<std::shared_ptr<Device>>& Device::all() {
   return *devices;
 }
 
+/// The device that checks kernels, where there is one. Not listed: it is as slow as it is careful.
+static std::shared_ptr<Device> validating() {
+  static const auto* made = [] {
+    auto* device = new std::shared_ptr<Device>;
+    @autoreleasepool {
+      id<MTLDevice> first = as<id<MTLDevice>>(Device::all().front()->metal);
+      if ([first respondsToSelector:@selector(mfaValidatingDevice)])
+        *device = std::make_shared<Device>(
+            Object::retain((void*)[(id<MFADeviceExtras>)first mfaValidatingDevice]), 0u);
+    }
+    return device;
+  }();
+  return *made;
+}
+
 Outcome<std::shared_ptr<Device>> Device::open(const char* name) {
   const auto& devices = all();
   std::string names;
@@ -94,6 +109,8 @@ Outcome<std::shared_ptr<Device>> Device::open(const char* name) {
     if (name == nullptr || strcmp(name, "default") == 0 || device->name == name) return device;
     names += (names.empty() ? "" : ", ") + device->name;
   }
+  if (strcmp(name, "validate") == 0)
+    if (auto device = validating()) return device;
   return failure(Code::not_found, "there is no device \"%s\", only: %s", name ? name : "default",
                  names.empty() ? "none" : names.c_str());
 }

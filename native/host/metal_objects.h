@@ -18,6 +18,7 @@
 @protocol MFADeviceExtras <NSObject>
 - (NSString*)mfaDeviceName;
 - (NSUInteger)mfaWorkers;
+- (id<MTLDevice>)mfaValidatingDevice;
 @end
 @protocol MFAFunctionExtras <NSObject>
 - (NSArray<id<MTLBinding>>*)mfaBindings;

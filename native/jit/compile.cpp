@@ -62,8 +62,8 @@ Result<void> check_frames(llvm::Module& module) {
 Result<CompiledObject> make_entry(air::Specialized& kernel, llvm::TargetMachine& target, Path path,
                                   exec::Shape shape) {
   CompiledObject out;
-  if (path == Path::reference) {
-    auto reference = make_reference(kernel);
+  if (path != Path::vector) {
+    auto reference = make_reference(kernel, path == Path::validated);
     if (!reference) return reference.take_error();
     out.symbol = reference->symbol;
     out.code.stack_bytes = 0;
@@ -93,7 +93,8 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
   auto out = make_entry(*kernel, **target, path, shape);
   if (!out) return out.take_error();
   out->reflection = std::move(reflection);
-  const char* stage = path == Path::reference        ? "reference"
+  const char* stage = path == Path::validated        ? "validated"
+                      : path == Path::reference      ? "reference"
                       : shape == exec::Shape::linear ? "vector"
                                                      : "vector-general";
   dump(record.name, (std::string(stage) + ".ll").c_str(), [&] { return text_of(module); });

@@ -30,7 +30,7 @@ class CompiledPipeline final : public Pipeline {
 
   Result<const exec::Code*> code(exec::Shape shape) override {
     // A thread of the reference path works its position out from its index.
-    if (options_.path == Path::reference) shape = exec::Shape::linear;
+    if (options_.path != Path::vector) shape = exec::Shape::linear;
     std::lock_guard<std::mutex> lock(mutex_);
     auto& variant = variants_[size_t(shape)];
     if (!variant) variant.emplace(make(shape));
@@ -63,7 +63,7 @@ class CompiledPipeline final : public Pipeline {
     if (!entry) return Error{record_.name + ": the compiled kernel has no entry"};
     Variant variant;
     variant.code = compiled.code;
-    if (options_.path == Path::reference)
+    if (options_.path != Path::vector)
       variant.code.thread = reinterpret_cast<mfa_thread_entry>(entry);
     else
       variant.code.entry = reinterpret_cast<mfa_simdgroup_entry>(entry);

@@ -12,7 +12,11 @@
 
 namespace mfa::jit {
 
-enum class Path : uint8_t { vector, reference };  // 32 lanes at once, or one lane at a time
+enum class Path : uint8_t {
+  vector,     // 32 lanes at once
+  reference,  // one lane at a time
+  validated   // the same, and accesses are checked: exec/validation.h
+};
 
 struct Options {
   Path path = Path::vector;

@@ -3,7 +3,10 @@
 #include "jit/reference.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
+#include "jit/reference_accesses.h"
 #include "jit/reference_atomics.h"
 #include "jit/reference_bounds.h"
 #include "jit/reference_ops.h"
@@ -43,8 +46,11 @@ Result<Element> element_of(const Type* type, const std::string& user) {
 
 class Builder {
  public:
-  explicit Builder(air::Specialized& kernel)
-      : kernel_(kernel), module_(*kernel.module), context_(module_.getContext()) {}
+  Builder(air::Specialized& kernel, bool checked)
+      : kernel_(kernel),
+        module_(*kernel.module),
+        context_(module_.getContext()),
+        checked_(checked) {}
 
   Result<Reference> build() {
     if (auto made = make_thread_function(); !made) return made.take_error();
@@ -55,6 +61,7 @@ class Builder {
     bound_private_accesses(*thread_);
     relax_vector_alignment(*thread_);
     if (auto collected = collect_calls(); !collected) return collected.take_error();
+    if (checked_) accesses_->check(*thread_);
     if (auto placed = place_sites(loops); !placed) return placed.take_error();
     std::string symbol = "mfa_thread";
     thread_->setName(symbol);
@@ -72,6 +79,7 @@ class Builder {
     group_ = thread_->getArg(0);
     auto* prologue = BasicBlock::Create(context_, "prologue", thread_);
     thread_->splice(thread_->end(), kernel);
+    accesses_.emplace(module_, group_);
     BasicBlock* body = prologue->getNextNode();
 
     IRBuilder<> b(prologue);
@@ -91,7 +99,9 @@ class Builder {
     for (llvm::Argument& parameter : kernel->args())
       if (!parameter.use_empty())
         return Error{"a parameter of the kernel has no argument description"};
-    replace_static_memory(b, access, *thread_, simd::static_threadgroup_memory(module_));
+    simd::StaticMemory variables = simd::static_threadgroup_memory(module_);
+    accesses_->add_variables(variables);
+    replace_static_memory(b, access, *thread_, variables);
     b.CreateBr(body);
     // Allocas outside the entry block would be dynamic ones.
     for (llvm::Instruction& inst : llvm::make_early_inc_range(*body))
@@ -107,9 +117,13 @@ class Builder {
     Type* type = parameter.getType();
     Value* null = llvm::Constant::getNullValue(type);
     if (!argument.active || parameter.use_empty()) return null;
-    if (argument.kind == Kind::buffer)
-      return access.buffer(argument.slot, type->getPointerAddressSpace());
-    if (argument.kind == Kind::threadgroup) return access.threadgroup_argument(argument.slot);
+    if (argument.kind == Kind::buffer || argument.kind == Kind::threadgroup) {
+      Value* address = argument.kind == Kind::buffer
+                           ? access.buffer(argument.slot, type->getPointerAddressSpace())
+                           : access.threadgroup_argument(argument.slot);
+      accesses_->add_argument(address, argument.name, argument.slot);
+      return address;
+    }
     if (argument.kind != Kind::builtin)
       return Error{"the argument " + argument.name + " of type " + argument.type_name +
                    " is not supported"};
@@ -182,13 +196,13 @@ class Builder {
     for (BasicBlock* block : order) {
       if (joins.count(block)) {
         b.SetInsertPoint(block, block->getFirstInsertionPt());
-        meet(b, make_site(false, nullptr, SiteOperation{}));
+        meet(b, make_meeting());
       }
       for (CallInst* call : calls[block])
         if (auto done = replace_by_site(*call, sites_[call]); !done) return done;
       if (latches.count(block)) {
         b.SetInsertPoint(block->getTerminator());
-        meet(b, make_site(false, nullptr, SiteOperation{}));
+        meet(b, make_meeting());
       }
     }
     return {};
@@ -243,10 +257,34 @@ class Builder {
     return most;
   }
 
-  llvm::Constant* make_site(bool barrier, const char* perform, const SiteOperation& operation) {
+  /// A site where lanes only wait for each other.
+  llvm::Constant* make_meeting() {
+    llvm::Constant* none = llvm::ConstantPointerNull::get(llvm::PointerType::get(context_, 0));
+    return make_site(false, nullptr, SiteOperation{}, {none, none});
+  }
+
+  /// What an operation at a site reaches: its target first.
+  std::array<llvm::Constant*, 2> accesses_of(const CallInst& call, Op op) {
+    llvm::Constant* none = llvm::ConstantPointerNull::get(llvm::PointerType::get(context_, 0));
+    std::array<llvm::Constant*, 2> out{none, none};
+    if (!checked_) return out;
+    auto describe = [&](unsigned operand, bool writes, bool copies) {
+      return accesses_->describe(call.getArgOperand(operand), writes, copies);
+    };
+    if (op == Op::matrix_load) out[0] = describe(0, false, false);
+    if (op == Op::matrix_store) out[0] = describe(1, true, false);
+    if (op == Op::async_copy_1d) out = {describe(2, true, true), describe(3, false, true)};
+    if (op == Op::async_copy_2d) out = {describe(2, true, true), describe(6, false, true)};
+    return out;
+  }
+
+  llvm::Constant* make_site(bool barrier, const char* perform, const SiteOperation& operation,
+                            const std::array<llvm::Constant*, 2>& accesses) {
     Type* i32 = Type::getInt32Ty(context_);
     Type* pointer = llvm::PointerType::get(context_, 0);
-    auto* type = llvm::StructType::get(context_, {i32, i32, pointer, llvm::ArrayType::get(i32, 4)});
+    auto* pointers = llvm::ArrayType::get(pointer, 2);
+    auto* type = llvm::StructType::get(context_,
+                                       {i32, i32, pointer, llvm::ArrayType::get(i32, 4), pointers});
     uint32_t details[4];
     operation.pack(details);
     llvm::Constant* function = llvm::ConstantPointerNull::get(llvm::PointerType::get(context_, 0));
@@ -256,7 +294,8 @@ class Builder {
               .getCallee());
     auto* value = llvm::ConstantStruct::get(
         type, {llvm::ConstantInt::get(i32, next_site_++), llvm::ConstantInt::get(i32, barrier),
-               function, llvm::ConstantDataArray::get(context_, details)});
+               function, llvm::ConstantDataArray::get(context_, details),
+               llvm::ConstantArray::get(pointers, accesses)});
     return new llvm::GlobalVariable(module_, type, true, llvm::GlobalValue::PrivateLinkage, value,
                                     "site");
   }
@@ -345,7 +384,8 @@ class Builder {
     const char* perform = function_for(operation.op);
     for (unsigned i = 0; perform && i < call.arg_size(); ++i)
       store_operand(b, call.getArgOperand(i), slot(b, i + 1));
-    meet(b, make_site(operation.op == Op::threadgroup_barrier, perform, *site));
+    meet(b, make_site(operation.op == Op::threadgroup_barrier, perform, *site,
+                      accesses_of(call, operation.op)));
     if (!call.getType()->isVoidTy()) call.replaceAllUsesWith(load_result(b, call.getType()));
     call.eraseFromParent();
     return {};
@@ -357,12 +397,16 @@ class Builder {
   Function* thread_ = nullptr;
   Value *group_ = nullptr, *lane_ = nullptr;
   llvm::AllocaInst* record_ = nullptr;
+  bool checked_;
+  std::optional<Accesses> accesses_;
   llvm::MapVector<CallInst*, simd::Intrinsic> sites_;
   uint32_t next_site_ = 0;
 };
 
 }  // namespace
 
-Result<Reference> make_reference(air::Specialized& kernel) { return Builder(kernel).build(); }
+Result<Reference> make_reference(air::Specialized& kernel, bool checked) {
+  return Builder(kernel, checked).build();
+}
 
 }  // namespace mfa::jit

@@ -21,7 +21,7 @@ struct Reference {
 };
 
 /// Replaces the kernel in `kernel.module` by the thread function. What it cannot run is refused by
-/// name.
-Result<Reference> make_reference(air::Specialized& kernel);
+/// name. `checked`: memory accesses are checked (exec/validation.h).
+Result<Reference> make_reference(air::Specialized& kernel, bool checked);
 
 }  // namespace mfa::jit

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "exec/lanes.h"
 #include "jit/reference_numbers.h"
 
 namespace mfa::jit {
@@ -63,18 +64,21 @@ Matrix multiply(const Matrix& a, const Matrix& b, const Matrix& c) {
 }
 
 /// Loads, stores and the two constant matrices, of which every lane sees to its own elements.
-void run_lane(const SiteOperation& site, unsigned char* record, unsigned lane) {
+void run_lane(const mfa_site* info, const SiteOperation& site, unsigned char* record,
+              unsigned lane) {
   unsigned size = element_bytes(site.element);
   for (unsigned e = 0; e < 2; ++e) {
     unsigned row = row_of(lane), column = column_of(lane) + e;
     unsigned char* result = slot(record, 0) + e * size;
     const unsigned char* value = slot(record, 1);
     if (site.op == Op::matrix_load) {
-      auto* base = operand<const unsigned char*>(record, 0);
-      memcpy(result, base + position(site, record, 1, row, column) * size, size);
+      auto* base = operand<unsigned char*>(record, 0);
+      unsigned char* from = base + position(site, record, 1, row, column) * size;
+      memcpy(result, exec::checked(info, 0, lane, from, size), size);
     } else if (site.op == Op::matrix_store) {
       auto* base = operand<unsigned char*>(record, 1);
-      memcpy(base + position(site, record, 2, row, column) * size, value + e * size, size);
+      unsigned char* to = base + position(site, record, 2, row, column) * size;
+      memcpy(exec::checked(info, 0, lane, to, size), value + e * size, size);
     } else if (site.op == Op::matrix_fill || row == column) {
       memcpy(result, value, size);
     } else {
@@ -83,18 +87,24 @@ void run_lane(const SiteOperation& site, unsigned char* record, unsigned lane) {
   }
 }
 
-void copy_line(const unsigned char* record) {
-  uint64_t size = operand<uint64_t>(record, 0);
-  memcpy(operand<unsigned char*>(record, 2), operand<const unsigned char*>(record, 3),
-         size * operand<uint64_t>(record, 4));
+/// One run of bytes from device to threadgroup memory or back, by lane `lane`.
+void copy_bytes(const mfa_site* info, unsigned lane, unsigned char* to, unsigned char* from,
+                uint64_t bytes) {
+  memcpy(exec::checked(info, 0, lane, to, bytes), exec::checked(info, 1, lane, from, bytes), bytes);
 }
 
-void copy_tile(const unsigned char* record) {
+void copy_line(const mfa_site* info, unsigned lane, const unsigned char* record) {
+  uint64_t size = operand<uint64_t>(record, 0), count = operand<uint64_t>(record, 4);
+  auto *to = operand<unsigned char*>(record, 2), *from = operand<unsigned char*>(record, 3);
+  for (uint64_t i = 0; i < count; ++i) copy_bytes(info, lane, to + i * size, from + i * size, size);
+}
+
+void copy_tile(const mfa_site* info, unsigned lane, const unsigned char* record) {
   int64_t size = operand<int64_t>(record, 0);
   auto* to = operand<unsigned char*>(record, 2);
   int64_t to_row = operand<int64_t>(record, 3);
   int64_t width = operand<int64_t>(record, 5, 0), height = operand<int64_t>(record, 5, 1);
-  auto* from = operand<const unsigned char*>(record, 6);
+  auto* from = operand<unsigned char*>(record, 6);
   int64_t from_row = operand<int64_t>(record, 7);
   int64_t from_width = operand<int64_t>(record, 9, 0), from_height = operand<int64_t>(record, 9, 1);
   bool clamp_to_edge = operand<int32_t>(record, 11) != 0 && from_width > 0 && from_height > 0;
@@ -104,9 +114,10 @@ void copy_tile(const unsigned char* record) {
       bool inside = x < from_width && y < from_height;
       int64_t source_y = std::min(y, from_height - 1), source_x = std::min(x, from_width - 1);
       if (inside || clamp_to_edge)
-        memcpy(cell, from + (source_y * from_row + source_x) * size, size_t(size));
+        copy_bytes(info, lane, cell, from + (source_y * from_row + source_x) * size,
+                   uint64_t(size));
       else
-        memset(cell, 0, size_t(size));
+        memset(exec::checked(info, 0, lane, cell, uint64_t(size)), 0, size_t(size));
     }
   }
 }
@@ -125,7 +136,7 @@ void mfa_rt_matrix(const mfa_site* info, unsigned char* const* records, uint32_t
   for (unsigned lane = 0; lane < MFA_SIMD_WIDTH; ++lane) {
     if (!(active >> lane & 1)) continue;
     if (!is_multiply) {
-      run_lane(site, records[lane], lane);
+      run_lane(info, site, records[lane], lane);
       continue;
     }
     for (unsigned e = 0; e < 2; ++e)
@@ -137,11 +148,11 @@ void mfa_rt_matrix(const mfa_site* info, unsigned char* const* records, uint32_t
 void mfa_rt_copy(const mfa_site* info, unsigned char* const* records, uint32_t active) {
   using namespace mfa::jit;
   SiteOperation site = SiteOperation::unpack(info->details);
-  const unsigned char* record = records[__builtin_ctz(active)];
+  const auto first = unsigned(__builtin_ctz(active));
   if (site.op == Op::async_copy_1d)
-    copy_line(record);
+    copy_line(info, first, records[first]);
   else
-    copy_tile(record);
+    copy_tile(info, first, records[first]);
   // The event: nobody looks into it.
   for (unsigned lane = 0; lane < MFA_SIMD_WIDTH; ++lane)
     if (active >> lane & 1) memset(records[lane], 0, sizeof(void*));

@@ -41,6 +41,7 @@ using Float2 = float(float, float);
 const std::pair<std::string_view, void*> table[] = {
     {"mfa_rt_barrier", address(&mfa_rt_barrier)},
     {"mfa_rt_meet", address(&mfa_rt_meet)},
+    {"mfa_rt_access", address(&mfa_rt_access)},
     {"mfa_rt_group", address(&mfa_rt_group)},
     {"mfa_rt_matrix", address(&mfa_rt_matrix)},
     {"mfa_rt_copy", address(&mfa_rt_copy)},

@@ -28,7 +28,7 @@ struct Commands::Record {
 };
 
 // Followed by a pointer for each of the kernel's buffer slots and an offset for each of its
-// threadgroup slots, in their order.
+// threadgroup slots, in their order; if the kernel is validated each with the lengths behind them.
 struct Commands::Dispatch : Record {
   const Kernel* kernel = nullptr;
   uint32_t groups[3] = {}, threads[3] = {}, group[3] = {};
@@ -37,12 +37,18 @@ struct Commands::Dispatch : Record {
 
   Dispatch() : Record(Kind::dispatch) {}
   unsigned char** addresses() { return reinterpret_cast<unsigned char**>(this + 1); }
-  uint32_t* offsets() {
-    return reinterpret_cast<uint32_t*>(addresses() + kernel->buffers().size());
+  uint64_t* lengths() {
+    return reinterpret_cast<uint64_t*>(addresses() + kernel->buffers().size());
   }
+  uint32_t* offsets() {
+    return reinterpret_cast<uint32_t*>(lengths() +
+                                       (kernel->validated() ? kernel->buffers().size() : 0));
+  }
+  uint32_t* threadgroup_lengths() { return offsets() + kernel->threadgroups().size(); }
 
   void set_grid(const Grid& grid);
   exec::Dispatch expand();
+  void expect(exec::Validation& validation);
   Result<void> run();
 };
 
@@ -141,6 +147,16 @@ void Commands::bind(Dispatch& record, const Kernel& kernel, const Bindings& bind
   record.threadgroup_bytes = place_threadgroup_memory(kernel, bindings, offsets);
   uint32_t* offset = record.offsets();
   for (const Kernel::Slot& slot : kernel.threadgroups()) *offset++ = offsets[slot.index];
+  if (!kernel.validated()) return;
+  uint64_t* length = record.lengths();
+  for (const Kernel::Slot& slot : kernel.buffers()) {
+    const Bindings::Buffer& buffer = bindings.buffers[slot.index];
+    *length++ = buffer.length - buffer.offset;
+  }
+  uint32_t* bytes = record.threadgroup_lengths();
+  for (const Kernel::Slot& slot : kernel.threadgroups()) {
+    *bytes++ = static_cast<uint32_t>(bindings.threadgroup_lengths[slot.index]);
+  }
 }
 
 void Commands::Dispatch::set_grid(const Grid& grid) {
@@ -172,8 +188,25 @@ exec::Dispatch Commands::Dispatch::expand() {
   return dispatch;
 }
 
+void Commands::Dispatch::expect(exec::Validation& validation) {
+  const uint64_t* length = lengths();
+  for (const Kernel::Slot& slot : kernel->buffers()) {
+    validation.buffer_lengths[slot.index] = *length++;
+  }
+  const uint32_t* bytes = threadgroup_lengths();
+  for (const Kernel::Slot& slot : kernel->threadgroups()) {
+    validation.threadgroup_lengths[slot.index] = *bytes++;
+  }
+  validation.threadgroup_bytes = threadgroup_bytes;
+}
+
 Result<void> Commands::Dispatch::run() {
-  const exec::Dispatch dispatch = expand();
+  exec::Dispatch dispatch = expand();
+  exec::Validation validation;
+  if (kernel->validated()) {
+    expect(validation);
+    dispatch.validation = &validation;
+  }
   const exec::Shapes shapes = exec::shapes(dispatch);
   const exec::Code* code[2] = {};
   const bool needed[2] = {shapes.linear, shapes.general};
@@ -202,8 +235,9 @@ Result<void> Commands::Indirect::run() const {
 }
 
 static size_t bytes_behind(const Kernel& kernel) {
-  return kernel.buffers().size() * sizeof(unsigned char*) +
-         kernel.threadgroups().size() * sizeof(uint32_t);
+  const size_t bytes = kernel.buffers().size() * sizeof(unsigned char*) +
+                       kernel.threadgroups().size() * sizeof(uint32_t);
+  return kernel.validated() ? 2 * bytes : bytes;
 }
 
 Result<void> Commands::dispatch(const Kernel& kernel, const Bindings& bindings, const Grid& grid) {

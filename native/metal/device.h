@@ -11,10 +11,11 @@
 @interface MFADevice : NSObject <MTLDevice, MFADeviceExtras> {
  @private
   mfa::jit::Path _path;
-  NSString* _name;
+  NSString *_name, *_deviceName;
   mfa::metal::MemoryCounter* _allocated;
 }
-/// One of the two devices there are, never released: the fast one, or the width-1 reference.
+/// One of the devices there are, never released: the fast one, the width-1 reference, and the one
+/// that checks accesses. With MFA_VALIDATE=1 the first checks too.
 + (MFADevice*)deviceWithPath:(mfa::jit::Path)path;
 - (mfa::jit::Path)path;
 @end

@@ -2,6 +2,7 @@
 // The CPU as a MTLDevice: makes buffers, queues, libraries and pipelines.
 #import "metal/device.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <atomic>
@@ -29,19 +30,24 @@ static const NSUInteger default_queue_capacity = 64;
 @implementation MFADevice
 
 + (MFADevice*)deviceWithPath:(mfa::jit::Path)path {
+  using mfa::jit::Path;
+  const char* validate = getenv("MFA_VALIDATE");
+  const bool checks = validate && *validate && strcmp(validate, "0") != 0;
   static MFADevice* const devices[] = {
-      [[MFADevice alloc] initWithPath:mfa::jit::Path::vector],
-      [[MFADevice alloc] initWithPath:mfa::jit::Path::reference],
+      [[MFADevice alloc] initWithPath:checks ? Path::validated : Path::vector name:@"cpu"],
+      [[MFADevice alloc] initWithPath:Path::reference name:@"reference"],
+      [[MFADevice alloc] initWithPath:Path::validated name:@"validate"],
   };
-  return devices[path == mfa::jit::Path::reference];
+  return devices[static_cast<size_t>(path)];
 }
 
-- (instancetype)initWithPath:(mfa::jit::Path)path {
+- (instancetype)initWithPath:(mfa::jit::Path)path name:(NSString*)name {
   if ((self = [super init])) {
-    const bool reference = path == mfa::jit::Path::reference;
+    static const char* const kinds[] = {"", " reference", " with validation"};
     _path = path;
+    _deviceName = [name copy];
     _name = [MFAString("pymfa CPU (" + mfa::metal::cpu_name() + ")" +
-                       (reference ? " reference" : "")) copy];
+                       kinds[static_cast<size_t>(path)]) copy];
     _allocated = new mfa::metal::MemoryCounter(std::make_shared<std::atomic<size_t>>(0));
   }
   return self;
@@ -52,7 +58,11 @@ static const NSUInteger default_queue_capacity = 64;
 }
 
 - (NSString*)mfaDeviceName {
-  return _path == mfa::jit::Path::reference ? @"reference" : @"cpu";
+  return _deviceName;
+}
+
+- (id<MTLDevice>)mfaValidatingDevice {
+  return [MFADevice deviceWithPath:mfa::jit::Path::validated];
 }
 
 - (NSUInteger)mfaWorkers {
@@ -64,7 +74,10 @@ static const NSUInteger default_queue_capacity = 64;
 }
 
 - (uint64_t)registryID {
-  return _path == mfa::jit::Path::reference ? 2 : 1;
+  for (NSUInteger i = 0; i < 3; ++i) {
+    if ([MFADevice deviceWithPath:static_cast<mfa::jit::Path>(i)] == self) return i + 1;
+  }
+  return 0;
 }
 
 - (MTLSize)maxThreadsPerThreadgroup {
@@ -352,7 +365,7 @@ static MTLComputePipelineDescriptor* descriptor_for(id<MTLFunction> function) {
   });
 }
 
-// There are two for the whole process.
+// There are three for the whole process.
 - (id)retain {
   return self;
 }

@@ -31,6 +31,7 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
     kernel->max_threads_ = std::min(kernel->max_threads_, options.max_threads);
   }
   kernel->whole_simdgroups_ = options.whole_simdgroups;
+  kernel->validated_ = options.path == jit::Path::validated;
   if (kernel->static_threadgroup_bytes() > max_threadgroup_bytes) {
     return Error{
         "kernel '" + function + "' declares " + std::to_string(kernel->static_threadgroup_bytes()) +

@@ -46,6 +46,8 @@ class Kernel {
   uint32_t max_threads() const { return max_threads_; }
   uint32_t static_threadgroup_bytes() const { return reflection().static_threadgroup_bytes; }
   bool whole_simdgroups() const { return whole_simdgroups_; }
+  /// Whether its code checks accesses: exec/validation.h.
+  bool validated() const { return validated_; }
   /// Bytes of machine code and its constants, of the variants compiled so far.
   size_t code_bytes() const { return pipeline_->code_bytes(); }
 
@@ -58,7 +60,7 @@ class Kernel {
   std::shared_ptr<jit::Pipeline> pipeline_;
   std::vector<Slot> buffers_, threadgroups_;
   uint32_t max_threads_ = MFA_MAX_THREADS;
-  bool whole_simdgroups_ = false;
+  bool whole_simdgroups_ = false, validated_ = false;
   mutable std::atomic<const exec::Code*> code_[2]{};
 };
 

@@ -6,9 +6,14 @@
 
 NS_ASSUME_NONNULL_BEGIN
 
+@protocol MTLDevice;
+
 @protocol MFADeviceExtras <NSObject>
-/// "cpu", or "reference" for the device that runs one lane at a time.
+/// "cpu", "reference" for the device that runs one lane at a time, "validate" for the one that
+/// checks what kernels do with memory and barriers.
 - (NSString*)mfaDeviceName;
+/// The last of these, which is not listed.
+- (id<MTLDevice>)mfaValidatingDevice;
 /// Threads that run threadgroups.
 - (NSUInteger)mfaWorkers;
 @end
