@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlx import metallib_path, type_name
+from apple_kernels import metallib_path, type_name
 from tolerance import random
 
 import pymfa
