@@ -14,7 +14,7 @@ namespace mfa::host {
 namespace {
 
 constexpr uint64_t any = UINT64_MAX;
-constexpr uint32_t F32 = MFA_TYPE_FLOAT;
+constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 
 // CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float,
 // so that the multiplication reads them as they are; results are staged, so that C is written by
@@ -30,6 +30,8 @@ constexpr GemmTile gemm_tiles[] = {
     {false, 0, any, 32, any, any, 64, 32, 64, 1, 1, 0, 0, true, true, "at most 32 columns"},
     {false, 0, any, any, 32, any, 64, 64, 32, 1, 1, 0, 0, true, true, "K is at most 32"},
     {false, 0, any, any, any, 65536, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
+    {false, BF16, any, any, any, any, 64, 128, 64, 1, 1, 0, 0, false, true, "large BF16 matrices",
+     "bf16"},
     {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 0, true, true, "large matrices"},
 
     {true, 0, 8, any, any, any, 8, 32, 32, 1, 4, 0, 0, false, false, "at most 8 rows"},

@@ -42,5 +42,7 @@ Result<std::shared_ptr<Pipeline>> make_pipeline(std::shared_ptr<const air::Metal
 
 /// Name of the CPU and the features code is generated for, e.g. "znver5 avx512bf16 ...".
 std::string target_description();
+/// Whether code is generated for a CPU with this feature, by LLVM's name of it: "avx512f".
+bool target_has(const char* feature);
 
 }  // namespace mfa::jit

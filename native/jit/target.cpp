@@ -136,4 +136,13 @@ std::string target_description() {
   return llvm::join(names, " ");
 }
 
+bool target_has(const char* feature) {
+  auto target = make_target();
+  if (!target) return false;
+  const llvm::MCSubtargetInfo& info = *(*target)->getMCSubtargetInfo();
+  for (const llvm::SubtargetFeatureKV& known : info.getAllProcessorFeatures())
+    if (llvm::StringRef(known.Key) == feature) return info.getFeatureBits().test(known.Value);
+  return false;  // of another architecture
+}
+
 }  // namespace mfa::jit

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 
 #include "jit/pipeline.h"
 
@@ -46,14 +45,11 @@ std::string cpu_name() {
   const std::string target = jit::target_description();
   std::string model = model_name();
   if (model.empty()) model = target.substr(0, target.find(' '));
-  std::istringstream words(target);
   std::string vectors;
-  for (std::string word; words >> word;) {
-    if (word == "avx512f") vectors = "avx512";
-    if (word == "avx2" && vectors != "avx512") vectors = "avx2";
-    if (word == "neon") vectors = "neon";
-    if (word == "sve") vectors = "sve";
-  }
+  for (const char* feature : {"avx2", "avx512f", "neon", "sve"})
+    if (jit::target_has(feature)) vectors = feature;
+  if (vectors == "avx512f") vectors = "avx512";
+  if (jit::target_has("avx512bf16")) vectors += ", bf16";
   return vectors.empty() ? model : model + ", " + vectors;
 }
 

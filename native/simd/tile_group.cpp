@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Chains of tile multiplications -> calls of register-blocked functions on operands in memory.
 //
-// Accumulators (phis that multiplications feed) live in scratch memory, 64 consecutive floats each.
+// Accumulators (phis that multiplications feed) live in scratch memory, four tiles side by side.
 // Multiplications are collected until memory changes or a result is looked at, then
 //   chains   over k  : D1 = A0 B0 + C, D2 = A1 B1 + D1, ...
 //   groups   over n  : chains with the same A in every step and neighbouring B
@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Analysis/CFG.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
@@ -25,14 +26,17 @@ using namespace llvm;
 namespace {
 
 constexpr int64_t tile_bytes = 256;
-constexpr unsigned max_columns = 4;  // 8 rows of two registers each leave room for operands
+constexpr int64_t accumulator_bytes = 4 * accumulator_row;  // a row of four tiles
 
-/// Where an operand's 64 elements lie: FP32 in memory.
+/// Where an operand's 64 elements lie in memory.
 struct Place {
   Value* base = nullptr;
   int64_t offset = 0;
   Value *row = nullptr, *column = nullptr;  // strides in elements
-  bool near(const Place& o) const { return base == o.base && row == o.row && column == o.column; }
+  bool pairs = false;                       // Operands::bfloat_pairs
+  bool near(const Place& o) const {
+    return base == o.base && row == o.row && column == o.column && pairs == o.pairs;
+  }
   bool operator==(const Place& o) const { return near(o) && offset == o.offset; }
 };
 
@@ -40,14 +44,15 @@ struct Chain {
   SmallVector<CallInst*, 8> steps;
   SmallVector<Place, 8> a, b;
   std::optional<int64_t> slot;  // scratch offset of C and D
-  bool zero = false;
+  bool zero = false, bfloat = false;
 };
 
 class Grouper {
  public:
   Grouper(Function& f, uint32_t scratch) : f_(f), tree_(f), top_(scratch), b_(f.getContext()) {
-    lanes_ = 8;
-    if (f.getFnAttribute("target-features").getValueAsString().contains("+avx512f")) lanes_ = 16;
+    StringRef features = f.getFnAttribute("target-features").getValueAsString();
+    lanes_ = features.contains("+avx512f") ? 16 : 8;
+    bfloat_products_ = lanes_ == 16 && features.contains("+avx512bf16");
   }
 
   uint32_t run() {
@@ -76,15 +81,38 @@ class Grouper {
     top_ += (bytes + 63) / 64 * 64;
     return at;
   }
+  /// The next accumulator begins a row of tiles.
+  void begin_row() { accumulators_ = 0; }
+  /// Room for an accumulator; four in a row share their rows.
+  int64_t take_accumulator() {
+    unsigned column = accumulators_++ % 4;
+    if (column == 0) accumulator_block_ = take(8 * accumulator_bytes);
+    return accumulator_block_ + int64_t(column) * 32;
+  }
   Value* pointer(int64_t offset) {
     return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), f_.getArg(2), offset);
   }
   Value* read_slot(int64_t slot) {
-    return read_tile(b_, b_.getFloatTy(), pointer(slot), b_.getInt64(8), b_.getInt64(1));
+    return read_tile(b_, b_.getFloatTy(), pointer(slot), b_.getInt64(accumulator_row),
+                     b_.getInt64(1));
   }
   void write_slot(int64_t slot, Value* tile) {
-    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(8),
+    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(accumulator_row),
                b_.getInt64(1));
+  }
+
+  /// A copy of an operand in scratch memory.
+  Place copy(Value* v, bool rows, bool bfloat) {
+    int64_t slot = take(tile_bytes);
+    bool pairs = rows && bfloat;
+    if (pairs) {
+      SmallVector<int, 64> mask;  // [k / 2][column][k % 2]
+      for (int i = 0; i < 64; i++) mask.push_back((i / 16 * 2 + i % 2) * 8 + i / 2 % 8);
+      v = b_.CreateShuffleVector(v, mask);
+    }
+    Value* as = bfloat ? v : convert(b_, v, b_.getFloatTy());
+    write_tile(b_, as, pointer(slot), b_.getInt64(8), b_.getInt64(1));
+    return {f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1), pairs};
   }
 
   void drop_trivial_phis() {
@@ -113,9 +141,29 @@ class Grouper {
                     cast<CallInst>(u)->getArgOperand(2) == &phi;
         if (wanted) found.push_back(&phi);
       }
+    // Tiles that are multiplied by the same A are neighbours, in the order they are computed.
+    DenseMap<PHINode*, CallInst*> first;
+    for (Instruction& inst : instructions(f_))
+      if (tile_op(&inst) == TileOp::multiply)
+        if (auto* phi = dyn_cast<PHINode>(inst.getOperand(2)))
+          first.try_emplace(phi, cast<CallInst>(&inst));
+    MapVector<Value*, SmallVector<PHINode*, 16>> rows;
+    DenseMap<CallInst*, unsigned> order;
+    for (Instruction& inst : instructions(f_))
+      if (auto* call = dyn_cast<CallInst>(&inst)) order[call] = order.size();
     for (PHINode* phi : found) {
-      slots_[phi] = take(tile_bytes);
-      phis_.push_back(phi);
+      CallInst* m = first.lookup(phi);
+      rows[m ? m->getArgOperand(0) : nullptr].push_back(phi);
+    }
+    for (auto& [a, row] : rows) {
+      begin_row();
+      std::sort(row.begin(), row.end(), [&](PHINode* x, PHINode* y) {
+        return order.lookup(first.lookup(x)) < order.lookup(first.lookup(y));
+      });
+      for (PHINode* phi : row) {
+        slots_[phi] = take_accumulator();
+        phis_.push_back(phi);
+      }
     }
   }
 
@@ -153,7 +201,7 @@ class Grouper {
       if (op == TileOp::multiply && fits(&inst)) {
         auto& m = cast<CallInst>(inst);
         auto* c = dyn_cast<CallInst>(m.getArgOperand(2));
-        bool extends = c && pending_set_.count(c) && c->hasOneUse();
+        bool extends = c && pending_set_.count(c) && c->hasOneUse() && bfloat(c) == bfloat(&m);
         if (pending_set_.count(m.getArgOperand(0)) || pending_set_.count(m.getArgOperand(1)) ||
             (c && pending_set_.count(c) && !extends))
           flush(&inst);
@@ -169,20 +217,27 @@ class Grouper {
     }
   }
 
-  /// Where operand `v` lies in memory now; copies it to scratch where it does not. B operands need
-  /// consecutive columns.
-  Place operand(Value* v, bool rows) {
-    auto key = std::make_pair(v, rows);
+  /// Both operands of a multiplication are bfloat, and the CPU multiplies those.
+  bool bfloat(CallInst* m) const {
+    auto is = [](Value* v) { return v->getType()->getScalarType()->isBFloatTy(); };
+    return bfloat_products_ && is(m->getArgOperand(0)) && is(m->getArgOperand(1));
+  }
+
+  /// Where operand `v` lies in memory now, as FP32 or bfloat; copies it to scratch where it does
+  /// not. B operands need consecutive columns, and so do A operands of bfloat.
+  Place operand(Value* v, bool rows, bool bfloat) {
+    auto key = std::make_tuple(v, rows, bfloat);
     if (auto it = places_.find(key); it != places_.end()) return it->second;
     Place p;
-    if (auto it = slots_.find(v); it != slots_.end() && current(v)) {
-      p = {f_.getArg(2), it->second, b_.getInt64(8), b_.getInt64(1)};
+    if (auto it = slots_.find(v); it != slots_.end() && !bfloat && current(v)) {
+      p = {f_.getArg(2), it->second, b_.getInt64(accumulator_row), b_.getInt64(1)};
     } else {
       auto it2 = loads_.find(dyn_cast<Instruction>(v));
       auto* c = it2 != loads_.end() ? cast<CallInst>(it2->first) : nullptr;
-      bool direct = c && it2->second == epoch_ && c->getType()->getScalarType()->isFloatTy();
+      Type* wanted = bfloat ? b_.getBFloatTy() : b_.getFloatTy();
+      bool direct = c && it2->second == epoch_ && c->getType()->getScalarType() == wanted;
       auto* one = c ? dyn_cast<ConstantInt>(c->getArgOperand(2)) : nullptr;
-      if (direct && (!rows || (one && one->isOne()))) {
+      if (direct && ((!rows && !bfloat) || (one && one->isOne()))) {
         APInt offset(64, 0);
         p.base = const_cast<Value*>(c->getArgOperand(0)->stripAndAccumulateConstantOffsets(
             f_.getParent()->getDataLayout(), offset, true));
@@ -190,9 +245,7 @@ class Grouper {
         p.row = c->getArgOperand(1);
         p.column = c->getArgOperand(2);
       } else {
-        int64_t slot = take(tile_bytes);
-        write_slot(slot, v);
-        p = {f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1)};
+        p = copy(v, rows, bfloat);
       }
     }
     return places_[key] = p;
@@ -208,23 +261,27 @@ class Grouper {
     for (CallInst* m : pending_) {
       auto it = ends.find(m->getArgOperand(2));
       unsigned index = it != ends.end() ? it->second : chains.size();
-      if (it == ends.end())
-        chains.emplace_back();
-      else
+      if (it != ends.end())
         ends.erase(it);
+      else
+        chains.emplace_back().bfloat = bfloat(m);
       chains[index].steps.push_back(m);
       ends[m] = index;
     }
     // Operands of all chains; B first, so that copies of neighbours lie at equal distances.
     for (Chain& c : chains)
-      for (CallInst* m : c.steps) c.b.push_back(operand(m->getArgOperand(1), true));
+      for (CallInst* m : c.steps) c.b.push_back(operand(m->getArgOperand(1), true, c.bfloat));
     for (Chain& c : chains)
-      for (CallInst* m : c.steps) c.a.push_back(operand(m->getArgOperand(0), false));
-    for (Chain& c : chains) start(c);
+      for (CallInst* m : c.steps) c.a.push_back(operand(m->getArgOperand(0), false, c.bfloat));
+    for (Chain& c : chains) {
+      auto* k = dyn_cast<Constant>(c.steps[0]->getArgOperand(2));
+      c.zero = k && k->isZeroValue();
+    }
+    std::vector<std::vector<Chain*>> rows;
     std::vector<bool> used(chains.size());
     for (unsigned i = 0; i < chains.size(); i++) {
       if (used[i]) continue;
-      std::vector<Chain*> row;
+      std::vector<Chain*>& row = rows.emplace_back();
       for (unsigned j = i; j < chains.size(); j++)
         if (!used[j] && same_row(chains[i], chains[j])) {
           row.push_back(&chains[j]);
@@ -232,9 +289,15 @@ class Grouper {
         }
       std::sort(row.begin(), row.end(),
                 [](const Chain* x, const Chain* y) { return x->b[0].offset < y->b[0].offset; });
+    }
+    for (auto& row : rows) {
+      begin_row();
+      for (Chain* c : row) start(*c);
+    }
+    for (auto& row : rows) {
       std::vector<Chain*> group;
       for (Chain* c : row) {
-        bool full = group.size() == (lanes_ == 16 ? max_columns : 1);
+        bool full = group.size() == max_columns(lanes_);
         if (!group.empty() && (full || !parallel(*group[0], *c))) {
           emit(group);
           group.clear();
@@ -253,9 +316,8 @@ class Grouper {
   /// Puts C where the chain will work.
   void start(Chain& c) {
     Value* value = c.steps[0]->getArgOperand(2);
-    if (auto* k = dyn_cast<Constant>(value); k && k->isZeroValue()) {
-      c.zero = true;
-      c.slot = take(tile_bytes);
+    if (c.zero) {
+      c.slot = take_accumulator();
       return;
     }
     auto* phi = dyn_cast<PHINode>(value);
@@ -265,13 +327,13 @@ class Grouper {
       c.slot = it->second;
       return;
     }
-    c.slot = take(tile_bytes);
+    c.slot = take_accumulator();
     write_slot(*c.slot, valid ? read_slot(it->second) : value);
   }
 
   /// The same A in every step and B from the same memory.
   static bool same_row(const Chain& x, const Chain& y) {
-    if (x.steps.size() != y.steps.size() || x.zero != y.zero) return false;
+    if (x.steps.size() != y.steps.size() || x.zero != y.zero || x.bfloat != y.bfloat) return false;
     for (unsigned k = 0; k < x.steps.size(); k++)
       if (!(x.a[k] == y.a[k]) || !x.b[k].near(y.b[k])) return false;
     return true;
@@ -308,6 +370,9 @@ class Grouper {
       }
       KernelShape shape;
       const Place &a = first.a[k], &b = first.b[k];
+      shape.operands = !first.bfloat ? Operands::floats
+                       : b.pairs     ? Operands::bfloat_pairs
+                                     : Operands::bfloats;
       shape.a_row = constant(a.row);
       shape.a_column = constant(a.column);
       shape.b_row = constant(b.row);
@@ -394,9 +459,12 @@ class Grouper {
   uint32_t top_;
   IRBuilder<> b_;
   unsigned lanes_;
+  bool bfloat_products_;
+  unsigned accumulators_ = 0;
+  int64_t accumulator_block_ = 0;
   unsigned epoch_ = 0;
   DenseMap<Instruction*, unsigned> loads_;
-  std::map<std::pair<Value*, bool>, Place> places_;
+  std::map<std::tuple<Value*, bool, bool>, Place> places_;
   DenseMap<Value*, int64_t> slots_;
   SmallVector<PHINode*, 64> phis_;
   SmallVector<CallInst*, 64> pending_;

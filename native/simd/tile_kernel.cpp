@@ -3,6 +3,7 @@
 #include "simd/tile_kernel.h"
 
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicsX86.h"
 
 namespace mfa::simd::tiles {
 
@@ -10,34 +11,215 @@ using namespace llvm;
 
 namespace {
 
-Value* at(IRBuilder<>& b, Value* pointer, int64_t bytes) {
-  return bytes ? b.CreateConstGEP1_64(b.getInt8Ty(), pointer, bytes) : pointer;
-}
-
-/// Two halves side by side.
-Value* join(IRBuilder<>& b, Value* low, Value* high) {
-  SmallVector<int, 16> mask;
-  for (int i = 0; i < 16; i++) mask.push_back(i);
-  return b.CreateShuffleVector(low, high, mask);
-}
-
-Value* half(IRBuilder<>& b, Value* v, bool high) {
-  SmallVector<int, 8> mask;
-  for (int i = 0; i < 8; i++) mask.push_back(i + 8 * high);
-  return b.CreateShuffleVector(v, mask);
-}
-
-/// Columns [first, first + tiles) of the block share one register per row.
+/// Columns of neighbouring tiles that share one register per row.
 struct Part {
   unsigned first, tiles;
 };
 
+class Writer {
+ public:
+  Writer(Function* f, const KernelShape& shape) : f_(f), shape_(shape), b_(f->getContext()) {
+    unsigned columns = shape.b_tiles.size();
+    for (unsigned w = 0; w < columns;) {
+      unsigned n = shape.lanes == 16 && w + 1 < columns ? 2 : 1;
+      parts_.push_back({w, n});
+      w += n;
+    }
+    bfloat_ = shape.operands != Operands::floats;
+    element_ = bfloat_ ? b_.getInt16Ty() : b_.getFloatTy();
+    element_bytes_ = bfloat_ ? 2 : 4;
+  }
+
+  void run() {
+    auto* entry = BasicBlock::Create(f_->getContext(), "entry", f_);
+    b_.SetInsertPoint(entry);
+    a_row_ = shape_.a_row ? b_.getInt64(shape_.a_row) : (Value*)f_->getArg(4);
+    a_column_ = shape_.a_column ? b_.getInt64(shape_.a_column) : (Value*)f_->getArg(5);
+    b_row_ = shape_.b_row ? b_.getInt64(shape_.b_row) : (Value*)f_->getArg(6);
+    unsigned rows = shape_.lanes == 16 ? 8 : 4;
+    for (unsigned first = 0; first < 8; first += rows) pass(first, rows);
+    b_.CreateRetVoid();
+  }
+
+ private:
+  FixedVectorType* vec(Type* t, unsigned n) { return FixedVectorType::get(t, n); }
+  FixedVectorType* floats(const Part& p) { return vec(b_.getFloatTy(), 8 * p.tiles); }
+
+  Value* at(Value* pointer, int64_t bytes) {
+    return bytes ? b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, bytes) : pointer;
+  }
+  /// `each` elements from every one of these offsets, side by side.
+  Value* gather(Value* base, ArrayRef<int64_t> offsets, unsigned each, Type* t, unsigned bytes) {
+    bool together = true;
+    for (unsigned i = 1; i < offsets.size(); i++)
+      together &= offsets[i] == offsets[0] + int64_t(i * each * bytes);
+    unsigned n = together ? each * offsets.size() : each;
+    Value* v = b_.CreateAlignedLoad(vec(t, n), at(base, offsets[0]), Align(bytes));
+    for (unsigned i = 1; !together && i < offsets.size(); i++) {
+      Value* next = b_.CreateAlignedLoad(vec(t, each), at(base, offsets[i]), Align(bytes));
+      SmallVector<int, 32> mask;
+      for (unsigned j = 0; j < 2 * each; j++) mask.push_back(j);
+      v = b_.CreateShuffleVector(v, next, mask);  // at most two tiles lie apart
+    }
+    return v;
+  }
+  static ArrayRef<int64_t> tiles(const std::vector<int64_t>& all, const Part& p) {
+    return ArrayRef<int64_t>(all).slice(p.first, p.tiles);
+  }
+
+  Value* c_row(unsigned row) {
+    return at(f_->getArg(2), int64_t(row) * accumulator_row * int64_t(sizeof(float)));
+  }
+  Value* read_c(unsigned row, const Part& p) {
+    return gather(c_row(row), tiles(shape_.c_tiles, p), 8, b_.getFloatTy(), 4);
+  }
+  void write_c(unsigned row, const Part& p, Value* x) {
+    auto offsets = tiles(shape_.c_tiles, p);
+    if (offsets.size() == 1 || offsets[1] == offsets[0] + 32) {
+      b_.CreateAlignedStore(x, at(c_row(row), offsets[0]), Align(4));
+      return;
+    }
+    for (unsigned t = 0; t < offsets.size(); t++) {
+      SmallVector<int, 8> mask;
+      for (int i = 0; i < 8; i++) mask.push_back(i + 8 * int(t));
+      b_.CreateAlignedStore(b_.CreateShuffleVector(x, mask), at(c_row(row), offsets[t]), Align(4));
+    }
+  }
+
+  /// The parts of row k of B; of rows 2k and 2k + 1, interleaved, where elements are bfloat.
+  void read_b(Value* base, unsigned k, SmallVectorImpl<Value*>& result) {
+    if (shape_.operands == Operands::bfloat_pairs) {
+      Value* pair = at(base, int64_t(k) * 32);
+      for (const Part& p : parts_)
+        result.push_back(gather(pair, tiles(shape_.b_tiles, p), 16, element_, 2));
+      return;
+    }
+    auto row = [&](unsigned i) {
+      return b_.CreateGEP(element_, base, b_.CreateMul(b_row_, b_.getInt64(i)));
+    };
+    if (!bfloat_) {
+      Value* from = row(k);
+      for (const Part& p : parts_)
+        result.push_back(gather(from, tiles(shape_.b_tiles, p), 8, element_, 4));
+      return;
+    }
+    Value *even = row(2 * k), *odd = row(2 * k + 1);
+    for (unsigned q = 0; q < parts_.size(); q++) {
+      // Two parts that lie together are read at once and taken apart as they are interleaved.
+      SmallVector<int64_t, 4> offsets(tiles(shape_.b_tiles, parts_[q]));
+      unsigned together = 1;
+      if (q + 1 < parts_.size() && parts_[q].tiles == 2 && parts_[q + 1].tiles == 2) {
+        SmallVector<int64_t, 4> four = offsets;
+        four.append(tiles(shape_.b_tiles, parts_[q + 1]).begin(),
+                    tiles(shape_.b_tiles, parts_[q + 1]).end());
+        bool near = true;
+        for (unsigned i = 1; i < 4; i++) near &= four[i] == four[0] + 16 * int64_t(i);
+        if (near) {
+          offsets = four;
+          together = 2;
+        }
+      }
+      Value* x = gather(even, offsets, 8, element_, 2);
+      Value* y = gather(odd, offsets, 8, element_, 2);
+      int n = int(cast<FixedVectorType>(x->getType())->getNumElements()), half = n / int(together);
+      for (unsigned i = 0; i < together; i++) {
+        SmallVector<int, 32> mask;
+        for (int j = 0; j < half; j++) {
+          mask.push_back(int(i) * half + j);
+          mask.push_back(n + int(i) * half + j);
+        }
+        result.push_back(b_.CreateShuffleVector(x, y, mask));
+      }
+      q += together - 1;
+    }
+  }
+
+  /// Element (row, k) of A in every lane; elements 2k and 2k + 1 where they are bfloat.
+  Value* read_a(Value* base, unsigned row, unsigned k) {
+    Value* first = b_.CreateMul(a_row_, b_.getInt64(row));
+    Type* t = bfloat_ ? b_.getInt32Ty() : b_.getFloatTy();
+    Value* index = b_.CreateAdd(
+        first, bfloat_ ? b_.getInt64(int64_t(2) * k) : b_.CreateMul(a_column_, b_.getInt64(k)));
+    return b_.CreateAlignedLoad(t, b_.CreateGEP(element_, base, index), Align(element_bytes_));
+  }
+
+  Value* multiply(const Part& p, Value* x, Value* y, Value* sum) {
+    unsigned n = 8 * p.tiles;
+    Value* all = b_.CreateVectorSplat(n, x);
+    if (!bfloat_) return b_.CreateIntrinsic(floats(p), Intrinsic::fmuladd, {all, y, sum});
+    Type* t = vec(b_.getBFloatTy(), 2 * n);
+    Intrinsic::ID id =
+        n == 16 ? Intrinsic::x86_avx512bf16_dpbf16ps_512 : Intrinsic::x86_avx512bf16_dpbf16ps_256;
+    return b_.CreateIntrinsic(id, {}, {sum, b_.CreateBitCast(all, t), b_.CreateBitCast(y, t)});
+  }
+
+  /// Rows [first, first + rows) of C.
+  void pass(unsigned first, unsigned rows) {
+    auto* before = b_.GetInsertBlock();
+    auto* loop = BasicBlock::Create(f_->getContext(), "k", f_);
+    auto* exit = BasicBlock::Create(f_->getContext(), "exit", f_);
+    std::vector<std::vector<Value*>> sums(rows, std::vector<Value*>(parts_.size()));
+    for (unsigned r = 0; r < rows; r++)
+      for (unsigned q = 0; q < parts_.size(); q++)
+        sums[r][q] =
+            shape_.zero ? Constant::getNullValue(floats(parts_[q])) : read_c(first + r, parts_[q]);
+    b_.CreateBr(loop);
+
+    b_.SetInsertPoint(loop);
+    PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
+    PHINode* ap = b_.CreatePHI(b_.getPtrTy(), 2);
+    PHINode* bp = b_.CreatePHI(b_.getPtrTy(), 2);
+    left->addIncoming(f_->getArg(3), before);
+    ap->addIncoming(f_->getArg(0), before);
+    bp->addIncoming(f_->getArg(1), before);
+    std::vector<PHINode*> phis;
+    for (auto& row : sums)
+      for (Value*& x : row) {
+        PHINode* p = b_.CreatePHI(x->getType(), 2);
+        p->addIncoming(x, before);
+        phis.push_back(p);
+        x = p;
+      }
+    for (unsigned k = 0; k < (bfloat_ ? 4 : 8); k++) {
+      SmallVector<Value*, 8> parts;
+      read_b(bp, k, parts);
+      for (unsigned r = 0; r < rows; r++) {
+        Value* x = read_a(ap, first + r, k);
+        for (unsigned q = 0; q < parts_.size(); q++)
+          sums[r][q] = multiply(parts_[q], x, parts[q], sums[r][q]);
+      }
+    }
+    unsigned n = 0;
+    for (auto& row : sums)
+      for (Value* x : row) phis[n++]->addIncoming(x, loop);
+    Value* rest = b_.CreateSub(left, b_.getInt64(1));
+    left->addIncoming(rest, loop);
+    ap->addIncoming(at(ap, shape_.a_step), loop);
+    bp->addIncoming(at(bp, shape_.b_step), loop);
+    b_.CreateCondBr(b_.CreateICmpNE(rest, b_.getInt64(0)), loop, exit);
+
+    b_.SetInsertPoint(exit);
+    for (unsigned r = 0; r < rows; r++)
+      for (unsigned q = 0; q < parts_.size(); q++) write_c(first + r, parts_[q], sums[r][q]);
+  }
+
+  Function* f_;
+  const KernelShape& shape_;
+  IRBuilder<> b_;
+  SmallVector<Part, 8> parts_;
+  bool bfloat_ = false;
+  Type* element_ = nullptr;
+  unsigned element_bytes_ = 4;
+  Value *a_row_ = nullptr, *a_column_ = nullptr, *b_row_ = nullptr;
+};
+
 }  // namespace
 
+unsigned max_columns(unsigned lanes) { return lanes == 16 ? 4 : 3; }
+
 Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
-  LLVMContext& c = m.getContext();
-  IRBuilder<> b(c);
-  Type *pointer = b.getPtrTy(), *i64 = b.getInt64Ty(), *f32 = b.getFloatTy();
+  IRBuilder<> b(m.getContext());
+  Type *pointer = b.getPtrTy(), *i64 = b.getInt64Ty();
   auto* type =
       FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, i64, i64, i64, i64}, false);
   auto* f = Function::Create(type, GlobalValue::InternalLinkage, "mfa_tile", m);
@@ -47,87 +229,7 @@ Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
   f->addFnAttr(Attribute::NoUnwind);
   f->addFnAttr(Attribute::NoInline);  // one copy per shape keeps compilation short
   f->addParamAttr(2, Attribute::NoAlias);
-
-  unsigned columns = shape.b_tiles.size();
-  SmallVector<Part, 8> parts;
-  for (unsigned w = 0; w < columns;) {
-    unsigned n = shape.lanes == 16 && w + 1 < columns ? 2 : 1;
-    parts.push_back({w, n});
-    w += n;
-  }
-  auto vec = [&](const Part& p) { return FixedVectorType::get(f32, 8 * p.tiles); };
-  // A row of one part of B or C, from where its tiles lie.
-  auto read = [&](Value* base, const Part& p, const std::vector<int64_t>& tiles, bool b_operand) {
-    int64_t o = tiles[p.first];
-    auto* eight = FixedVectorType::get(f32, 8);
-    if (p.tiles == 1) return (Value*)b.CreateAlignedLoad(eight, at(b, base, o), Align(4));
-    if (b_operand && tiles[p.first + 1] == o + 32)
-      return (Value*)b.CreateAlignedLoad(vec(p), at(b, base, o), Align(4));
-    return join(b, b.CreateAlignedLoad(eight, at(b, base, o), Align(4)),
-                b.CreateAlignedLoad(eight, at(b, base, tiles[p.first + 1]), Align(4)));
-  };
-
-  auto* entry = BasicBlock::Create(c, "entry", f);
-  auto* loop = BasicBlock::Create(c, "k", f);
-  auto* exit = BasicBlock::Create(c, "exit", f);
-  b.SetInsertPoint(entry);
-  Value* a_row = shape.a_row ? b.getInt64(shape.a_row) : (Value*)f->getArg(4);
-  Value* a_column = shape.a_column ? b.getInt64(shape.a_column) : (Value*)f->getArg(5);
-  Value* b_row = shape.b_row ? b.getInt64(shape.b_row) : (Value*)f->getArg(6);
-  std::vector<std::vector<Value*>> acc(8, std::vector<Value*>(parts.size()));
-  for (unsigned r = 0; r < 8; r++)
-    for (unsigned q = 0; q < parts.size(); q++)
-      acc[r][q] = shape.zero ? Constant::getNullValue(vec(parts[q]))
-                             : read(at(b, f->getArg(2), r * 32), parts[q], shape.c_tiles, false);
-  b.CreateBr(loop);
-
-  b.SetInsertPoint(loop);
-  PHINode* left = b.CreatePHI(i64, 2);
-  PHINode* ap = b.CreatePHI(pointer, 2);
-  PHINode* bp = b.CreatePHI(pointer, 2);
-  left->addIncoming(f->getArg(3), entry);
-  ap->addIncoming(f->getArg(0), entry);
-  bp->addIncoming(f->getArg(1), entry);
-  std::vector<PHINode*> phis;
-  for (auto& row : acc)
-    for (Value*& x : row) {
-      PHINode* p = b.CreatePHI(x->getType(), 2);
-      p->addIncoming(x, entry);
-      phis.push_back(p);
-      x = p;
-    }
-  for (unsigned k = 0; k < 8; k++) {
-    Value* b_at = b.CreateGEP(f32, bp, b.CreateMul(b_row, b.getInt64(k)));
-    SmallVector<Value*, 8> rows;
-    for (const Part& p : parts) rows.push_back(read(b_at, p, shape.b_tiles, true));
-    for (unsigned r = 0; r < 8; r++) {
-      Value* index =
-          b.CreateAdd(b.CreateMul(a_row, b.getInt64(r)), b.CreateMul(a_column, b.getInt64(k)));
-      Value* x = b.CreateAlignedLoad(f32, b.CreateGEP(f32, ap, index), Align(4));
-      for (unsigned q = 0; q < parts.size(); q++)
-        acc[r][q] =
-            b.CreateIntrinsic(vec(parts[q]), Intrinsic::fmuladd,
-                              {b.CreateVectorSplat(8 * parts[q].tiles, x), rows[q], acc[r][q]});
-    }
-  }
-  unsigned n = 0;
-  for (auto& row : acc)
-    for (Value* x : row) phis[n++]->addIncoming(x, loop);
-  Value* rest = b.CreateSub(left, b.getInt64(1));
-  left->addIncoming(rest, loop);
-  ap->addIncoming(at(b, ap, shape.a_step), loop);
-  bp->addIncoming(at(b, bp, shape.b_step), loop);
-  b.CreateCondBr(b.CreateICmpNE(rest, b.getInt64(0)), loop, exit);
-
-  b.SetInsertPoint(exit);
-  for (unsigned r = 0; r < 8; r++)
-    for (unsigned q = 0; q < parts.size(); q++)
-      for (unsigned t = 0; t < parts[q].tiles; t++) {
-        Value* x = parts[q].tiles == 2 ? half(b, acc[r][q], t) : acc[r][q];
-        b.CreateAlignedStore(x, at(b, f->getArg(2), shape.c_tiles[parts[q].first + t] + r * 32),
-                             Align(4));
-      }
-  b.CreateRetVoid();
+  Writer(f, shape).run();
   return f;
 }
 
