@@ -101,6 +101,37 @@ class Grouper {
                b_.getInt64(1));
   }
 
+  Value* flat(Value* p) {
+    return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy()) : p;
+  }
+  void move(Value* to, Value* from, Value* to_row, Value* from_row) {
+    if (!mover_) mover_ = mover(*f_.getParent(), f_);
+    auto bytes = [&](Value* elements) { return b_.CreateMul(elements, b_.getInt64(4)); };
+    b_.CreateCall(mover_, {flat(to), flat(from), bytes(to_row), bytes(from_row)});
+  }
+  /// A store of FP32 rows takes what is in the slot from there.
+  bool store_from(int64_t slot, Instruction* user) {
+    if (tile_op(user) != TileOp::store) return false;
+    auto* c = cast<CallInst>(user);
+    auto* one = dyn_cast<ConstantInt>(c->getArgOperand(3));
+    if (!one || !one->isOne() || !c->getArgOperand(0)->getType()->getScalarType()->isFloatTy())
+      return false;
+    b_.SetInsertPoint(c);
+    move(c->getArgOperand(1), pointer(slot), c->getArgOperand(2), b_.getInt64(accumulator_row));
+    dead_.push_back(c);
+    return true;
+  }
+  /// Fills a slot from memory if `value` was loaded from FP32 rows that are still there.
+  bool load_to(int64_t slot, Value* value) {
+    auto it = loads_.find(dyn_cast<Instruction>(value));
+    if (it == loads_.end() || it->second != epoch_) return false;
+    auto* c = cast<CallInst>(it->first);
+    auto* one = dyn_cast<ConstantInt>(c->getArgOperand(2));
+    if (!one || !one->isOne() || !c->getType()->getScalarType()->isFloatTy()) return false;
+    move(pointer(slot), c->getArgOperand(0), b_.getInt64(accumulator_row), c->getArgOperand(1));
+    return true;
+  }
+
   /// A copy of an operand in scratch memory.
   Place copy(Value* v, bool rows, bool bfloat) {
     int64_t slot = take(tile_bytes);
@@ -328,7 +359,12 @@ class Grouper {
       return;
     }
     c.slot = take_accumulator();
-    write_slot(*c.slot, valid ? read_slot(it->second) : value);
+    if (valid) {
+      Value* row = b_.getInt64(accumulator_row);
+      move(pointer(*c.slot), pointer(it->second), row, row);
+    } else if (!load_to(*c.slot, value)) {
+      write_slot(*c.slot, value);
+    }
   }
 
   /// The same A in every step and B from the same memory.
@@ -386,13 +422,11 @@ class Grouper {
       }
       Function*& fn = kernels_[shape];
       if (!fn) fn = kernel(*f_.getParent(), f_, shape);
-      auto flat = [&](Value* base, int64_t offset) {
-        Value* p = offset ? b_.CreateConstGEP1_64(b_.getInt8Ty(), base, offset) : base;
-        return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy())
-                                                      : p;
+      auto at = [&](const Place& p) {
+        return flat(p.offset ? b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, p.offset) : p.base);
       };
-      b_.CreateCall(fn, {flat(a.base, a.offset), flat(b.base, b.offset), pointer(*first.slot),
-                         b_.getInt64(n), a.row, a.column, b.row});
+      b_.CreateCall(fn,
+                    {at(a), at(b), pointer(*first.slot), b_.getInt64(n), a.row, a.column, b.row});
       k += n;
     }
   }
@@ -407,6 +441,7 @@ class Grouper {
         if (slots_.count(phi)) continue;  // write_phis
         b_.SetInsertPoint(phi->getIncomingBlock(use)->getTerminator());
       } else {
+        if (store_from(slot, user)) continue;
         b_.SetInsertPoint(user);
       }
       use.set(read_slot(slot));
@@ -434,7 +469,7 @@ class Grouper {
         auto it = slots_.find(v);
         ready.push_back({slot, it != slots_.end() ? read_slot(it->second) : v});
       }
-      for (auto& [slot, v] : ready) write_slot(slot, v);
+      write_all(ready);
     }
     SmallPtrSet<Instruction*, 32> gone(dead_.begin(), dead_.end());
     for (PHINode* phi : phis_) {
@@ -454,12 +489,44 @@ class Grouper {
     for (PHINode* phi : phis_) dead_.push_back(phi);
   }
 
+  /// Zeros side by side are one call.
+  void write_all(SmallVectorImpl<std::pair<int64_t, Value*>>& moves) {
+    SmallVector<int64_t, 64> zeros;
+    for (auto& [slot, v] : moves) {
+      auto* constant = dyn_cast<Constant>(v);
+      if (constant && constant->isZeroValue())
+        zeros.push_back(slot);
+      else
+        write_slot(slot, v);
+    }
+    std::sort(zeros.begin(), zeros.end());
+    for (size_t i = 0; i < zeros.size();) {
+      // Four tiles that share their rows; where one is missing, tile by tile.
+      size_t n = 0;
+      while (i + n + 4 <= zeros.size()) {
+        int64_t first = zeros[i + n];
+        if (first != zeros[i] + int64_t(n) / 4 * 8 * accumulator_bytes ||
+            zeros[i + n + 3] != first + 96)
+          break;
+        n += 4;
+      }
+      if (n == 0) {
+        write_slot(zeros[i++], Constant::getNullValue(FixedVectorType::get(b_.getFloatTy(), 64)));
+        continue;
+      }
+      b_.CreateMemSet(pointer(zeros[i]), b_.getInt8(0), uint64_t(n / 4) * 8 * accumulator_bytes,
+                      Align(64));
+      i += n;
+    }
+  }
+
   Function& f_;
   DominatorTree tree_;
   uint32_t top_;
   IRBuilder<> b_;
   unsigned lanes_;
   bool bfloat_products_;
+  Function* mover_ = nullptr;
   unsigned accumulators_ = 0;
   int64_t accumulator_block_ = 0;
   unsigned epoch_ = 0;

@@ -217,19 +217,45 @@ class Writer {
 
 unsigned max_columns(unsigned lanes) { return lanes == 16 ? 4 : 3; }
 
-Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
-  IRBuilder<> b(m.getContext());
-  Type *pointer = b.getPtrTy(), *i64 = b.getInt64Ty();
-  auto* type =
-      FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, i64, i64, i64, i64}, false);
-  auto* f = Function::Create(type, GlobalValue::InternalLinkage, "mfa_tile", m);
-  for (const char* name : {"target-cpu", "target-features", "prefer-vector-width"})
-    if (like.hasFnAttribute(name)) f->addFnAttr(like.getFnAttribute(name));
-  f->addFnAttr("min-legal-vector-width", std::to_string(shape.lanes * 32));
+namespace {
+
+/// One copy per module keeps compilation short.
+Function* outlined(Module& m, const Function& like, const char* name, ArrayRef<Type*> parameters,
+                   unsigned vector_bits) {
+  auto* type = FunctionType::get(Type::getVoidTy(m.getContext()), parameters, false);
+  auto* f = Function::Create(type, GlobalValue::InternalLinkage, name, m);
+  for (const char* attribute : {"target-cpu", "target-features", "prefer-vector-width"})
+    if (like.hasFnAttribute(attribute)) f->addFnAttr(like.getFnAttribute(attribute));
+  f->addFnAttr("min-legal-vector-width", std::to_string(vector_bits));
   f->addFnAttr(Attribute::NoUnwind);
-  f->addFnAttr(Attribute::NoInline);  // one copy per shape keeps compilation short
+  f->addFnAttr(Attribute::NoInline);
+  return f;
+}
+
+}  // namespace
+
+Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
+  Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());
+  Function* f = outlined(m, like, "mfa_tile", {pointer, pointer, pointer, i64, i64, i64, i64},
+                         shape.lanes * 32);
   f->addParamAttr(2, Attribute::NoAlias);
   Writer(f, shape).run();
+  return f;
+}
+
+Function* mover(Module& m, const Function& like) {
+  Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());
+  Function* f = outlined(m, like, "mfa_tile_move", {pointer, pointer, i64, i64}, 256);
+  IRBuilder<> b(BasicBlock::Create(m.getContext(), "entry", f));
+  auto* row = FixedVectorType::get(b.getFloatTy(), 8);
+  auto at = [&](unsigned argument, unsigned stride, unsigned r) {
+    Value* bytes = b.CreateMul(f->getArg(stride), b.getInt64(r));
+    return b.CreateGEP(b.getInt8Ty(), f->getArg(argument), bytes);
+  };
+  SmallVector<Value*, 8> rows;
+  for (unsigned r = 0; r < 8; r++) rows.push_back(b.CreateAlignedLoad(row, at(1, 3, r), Align(4)));
+  for (unsigned r = 0; r < 8; r++) b.CreateAlignedStore(rows[r], at(0, 2, r), Align(4));
+  b.CreateRetVoid();
   return f;
 }
 
