@@ -104,31 +104,45 @@ class Grouper {
   Value* flat(Value* p) {
     return p->getType()->getPointerAddressSpace() ? b_.CreateAddrSpaceCast(p, b_.getPtrTy()) : p;
   }
-  void move(Value* to, Value* from, Value* to_row, Value* from_row) {
-    if (!mover_) mover_ = mover(*f_.getParent(), f_);
-    auto bytes = [&](Value* elements) { return b_.CreateMul(elements, b_.getInt64(4)); };
-    b_.CreateCall(mover_, {flat(to), flat(from), bytes(to_row), bytes(from_row)});
+  /// Eight lines of eight consecutive FP32 elements.
+  struct Lines {
+    Value *base, *stride;
+    bool transposed;  // lines are columns
+  };
+  static std::optional<Lines> lines(Value* base, Value* row, Value* column) {
+    auto one = [](Value* v) {
+      auto* c = dyn_cast<ConstantInt>(v);
+      return c && c->isOne();
+    };
+    if (one(column)) return Lines{base, row, false};
+    if (one(row)) return Lines{base, column, true};
+    return {};
   }
-  /// A store of FP32 rows takes what is in the slot from there.
-  bool store_from(int64_t slot, Instruction* user) {
+  Lines slot_lines(int64_t slot) { return {pointer(slot), b_.getInt64(accumulator_row), false}; }
+  void move(const Lines& to, const Lines& from) {
+    bool transposed = to.transposed != from.transposed;
+    Function*& f = movers_[transposed];
+    if (!f) f = mover(*f_.getParent(), f_, transposed);
+    auto bytes = [&](Value* elements) { return b_.CreateMul(elements, b_.getInt64(4)); };
+    b_.CreateCall(f, {flat(to.base), flat(from.base), bytes(to.stride), bytes(from.stride)});
+  }
+  /// Where an FP32 tile was loaded from, if it is still there.
+  std::optional<Lines> source(Value* value) {
+    auto it = loads_.find(dyn_cast<Instruction>(value));
+    if (it == loads_.end() || it->second != epoch_) return {};
+    auto* c = cast<CallInst>(it->first);
+    if (!c->getType()->getScalarType()->isFloatTy()) return {};
+    return lines(c->getArgOperand(0), c->getArgOperand(1), c->getArgOperand(2));
+  }
+  /// Turns a store of FP32 into a copy.
+  bool store_from(const Lines& from, Instruction* user) {
     if (tile_op(user) != TileOp::store) return false;
     auto* c = cast<CallInst>(user);
-    auto* one = dyn_cast<ConstantInt>(c->getArgOperand(3));
-    if (!one || !one->isOne() || !c->getArgOperand(0)->getType()->getScalarType()->isFloatTy())
-      return false;
+    auto to = lines(c->getArgOperand(1), c->getArgOperand(2), c->getArgOperand(3));
+    if (!to || !c->getArgOperand(0)->getType()->getScalarType()->isFloatTy()) return false;
     b_.SetInsertPoint(c);
-    move(c->getArgOperand(1), pointer(slot), c->getArgOperand(2), b_.getInt64(accumulator_row));
+    move(*to, from);
     dead_.push_back(c);
-    return true;
-  }
-  /// Fills a slot from memory if `value` was loaded from FP32 rows that are still there.
-  bool load_to(int64_t slot, Value* value) {
-    auto it = loads_.find(dyn_cast<Instruction>(value));
-    if (it == loads_.end() || it->second != epoch_) return false;
-    auto* c = cast<CallInst>(it->first);
-    auto* one = dyn_cast<ConstantInt>(c->getArgOperand(2));
-    if (!one || !one->isOne() || !c->getType()->getScalarType()->isFloatTy()) return false;
-    move(pointer(slot), c->getArgOperand(0), b_.getInt64(accumulator_row), c->getArgOperand(1));
     return true;
   }
 
@@ -136,6 +150,11 @@ class Grouper {
   Place copy(Value* v, bool rows, bool bfloat) {
     int64_t slot = take(tile_bytes);
     bool pairs = rows && bfloat;
+    Place place{f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1), pairs};
+    if (auto from = source(v); from && !bfloat) {
+      move({pointer(slot), b_.getInt64(8), false}, *from);
+      return place;
+    }
     if (pairs) {
       SmallVector<int, 64> mask;  // [k / 2][column][k % 2]
       for (int i = 0; i < 64; i++) mask.push_back((i / 16 * 2 + i % 2) * 8 + i / 2 % 8);
@@ -143,7 +162,7 @@ class Grouper {
     }
     Value* as = bfloat ? v : convert(b_, v, b_.getFloatTy());
     write_tile(b_, as, pointer(slot), b_.getInt64(8), b_.getInt64(1));
-    return {f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1), pairs};
+    return place;
   }
 
   void drop_trivial_phis() {
@@ -243,6 +262,8 @@ class Grouper {
       bool looks = inst.isTerminator();
       for (Value* o : inst.operands()) looks |= pending_set_.count(o) != 0;
       if (looks || inst.mayWriteToMemory()) flush(&inst);
+      if (op == TileOp::store)
+        if (auto from = source(inst.getOperand(0))) store_from(*from, &inst);
       if (inst.mayWriteToMemory()) epoch_++;
       if (op == TileOp::load) loads_[&inst] = epoch_;
     }
@@ -360,9 +381,10 @@ class Grouper {
     }
     c.slot = take_accumulator();
     if (valid) {
-      Value* row = b_.getInt64(accumulator_row);
-      move(pointer(*c.slot), pointer(it->second), row, row);
-    } else if (!load_to(*c.slot, value)) {
+      move(slot_lines(*c.slot), slot_lines(it->second));
+    } else if (auto from = source(value)) {
+      move(slot_lines(*c.slot), *from);
+    } else {
       write_slot(*c.slot, value);
     }
   }
@@ -441,8 +463,8 @@ class Grouper {
         if (slots_.count(phi)) continue;  // write_phis
         b_.SetInsertPoint(phi->getIncomingBlock(use)->getTerminator());
       } else {
-        if (store_from(slot, user)) continue;
         b_.SetInsertPoint(user);
+        if (store_from(slot_lines(slot), user)) continue;
       }
       use.set(read_slot(slot));
     }
@@ -526,7 +548,7 @@ class Grouper {
   IRBuilder<> b_;
   unsigned lanes_;
   bool bfloat_products_;
-  Function* mover_ = nullptr;
+  Function* movers_[2] = {};
   unsigned accumulators_ = 0;
   int64_t accumulator_block_ = 0;
   unsigned epoch_ = 0;
