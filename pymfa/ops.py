@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import Array, operand
+from .arrays import FLOATS, Array, expect_dtype, operand
 from .buffer import Buffer, owner
 from .encode import attention as attention_
 from .encode import attention_backward as backward_
@@ -243,15 +243,33 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Array:
-    """As torch.nn.functional.scaled_dot_product_attention, forward only, on NumPy arrays.
+    """As torch.nn.functional.scaled_dot_product_attention, on NumPy arrays.
 
-    Shapes are (..., L, E), (..., S, E) and (..., S, Ev); leading axes broadcast. No dropout.
+    Shapes are (..., L, E), (..., S, E) and (..., S, Ev); leading axes broadcast. float32, float16
+    and bfloat16. attn_mask is bool, float32 or of the query's type. The seed of dropout comes from
+    numpy.random, so that numpy.random.seed repeats it. With gradients:
+    pymfa.torch.scaled_dot_product_attention.
     """
-    from .sdpa import arrange
+    from . import sdpa
 
-    plan = arrange(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa)
+    named = {"query": query, "key": key, "value": value}
+    q, k, v = (operand(f"{sdpa.NAME}: {name}", x) for name, x in named.items())
+    expect_dtype(f"{sdpa.NAME}: query", q, *FLOATS)
+    expect_dtype(f"{sdpa.NAME}: key", k, q.dtype)
+    expect_dtype(f"{sdpa.NAME}: value", v, q.dtype)
+    mask = None
+    if attn_mask is not None:
+        mask = operand(f"{sdpa.NAME}: attn_mask", attn_mask)
+        expect_dtype(f"{sdpa.NAME}: attn_mask", mask, np.bool_, np.float32, q.dtype)
+    plan = sdpa.arrange(
+        q, k, v, mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale,
+        enable_gqa=enable_gqa, broadcast_to=np.broadcast_to,
+    )  # fmt: skip
+    if dropout_p == 1 or 0 in plan.shape:
+        return np.zeros(plan.shape, q.dtype)
+    seed = int(np.random.randint(1 << 62)) if dropout_p else 0
     result: Array = attention(
-        plan.q, plan.k, plan.v, mask=plan.mask, scale=scale,
+        plan.q, plan.k, plan.v, mask=plan.mask, scale=plan.scale, dropout=dropout_p, seed=seed,
         causal="upper_left" if is_causal else False,
     )  # fmt: skip
     return result.reshape(plan.shape)

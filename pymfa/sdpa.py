@@ -1,105 +1,116 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch's arguments of scaled_dot_product_attention in the terms of pymfa.attention."""
+"""PyTorch's shapes of scaled_dot_product_attention in the terms of pymfa.attention.
+
+Works on NumPy arrays and on tensors, whose indexing and reshape are the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .arrays import FLOATS, Array, expect_dtype, operand
-from .errors import InvalidType, InvalidValue, Unsupported
+from .errors import InvalidValue
 
-_NAME = "scaled_dot_product_attention"
+NAME = "scaled_dot_product_attention"
+Broadcast = Callable[[Any, tuple[int, ...]], Any]  # numpy.broadcast_to or torch.broadcast_to
 
 
 @dataclass(frozen=True)
 class Plan:
-    q: Array
-    k: Array
-    v: Array
-    mask: Array | None
+    q: Any
+    k: Any
+    v: Any
+    mask: Any
+    scale: float | None
     shape: tuple[int, ...]  # of the result
 
 
 def arrange(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    mask: Any,
+    *,
     dropout_p: float,
     is_causal: bool,
+    scale: float | None,
     enable_gqa: bool,
+    broadcast_to: Broadcast,
 ) -> Plan:
     """Everything as [batch, head, row, width], heads of keys and values compact for GQA."""
-    if dropout_p:
-        raise Unsupported(f"{_NAME}: dropout_p is {dropout_p}; only inference (0) is supported")
-    if is_causal and attn_mask is not None:
-        raise InvalidValue(f"{_NAME}: attn_mask and is_causal exclude each other")
-    named = {"query": query, "key": key, "value": value}
-    q, k, v = (operand(f"{_NAME}: {name}", x) for name, x in named.items())
-    expect_dtype(f"{_NAME}: query", q, *FLOATS)
+    if not 0 <= dropout_p <= 1:
+        raise InvalidValue(f"{NAME}: dropout_p is {dropout_p}; expected 0 <= dropout_p <= 1")
+    if is_causal and mask is not None:
+        raise InvalidValue(f"{NAME}: attn_mask and is_causal exclude each other")
     for name, x in (("query", q), ("key", k), ("value", v)):
-        expect_dtype(f"{_NAME}: {name}", x, q.dtype)
         if x.ndim < 2 or (enable_gqa and x.ndim < 3):
-            raise InvalidValue(f"{_NAME}: {name} has shape {x.shape}; expected more dimensions")
+            raise InvalidValue(f"{NAME}: {name} has shape {tuple(x.shape)}; expected more axes")
+    if mask is not None and mask.ndim < 2:
+        raise InvalidValue(f"{NAME}: attn_mask has shape {tuple(mask.shape)}; expected (..., L, S)")
     if k.shape[-2] != v.shape[-2] or q.shape[-1] != k.shape[-1]:
         raise InvalidValue(
-            f"{_NAME}: shapes {q.shape}, {k.shape} and {v.shape} are not (..., L, E), (..., S, E) "
-            "and (..., S, Ev)"
+            f"{NAME}: shapes {tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)} are not "
+            "(..., L, E), (..., S, E) and (..., S, Ev)"
         )
-    heads = _heads(q, k, v) if enable_gqa else None
-    lead = _broadcast([x.shape[: -3 if heads else -2] for x in (q, k, v)])
-    mask = _mask(attn_mask, q)
-    outer = (*lead, heads[0]) if heads else lead
+    heads: tuple[int, ...] = ()
+    if enable_gqa:
+        heads = (q.shape[-3],)
+        k, v = _compact(q.shape[-3], k, v, broadcast_to)
+    skip = 3 if enable_gqa else 2
+    lead = _broadcast([tuple(x.shape[:-skip]) for x in (q, k, v)])
     if mask is not None:
-        try:
-            mask = np.broadcast_to(mask, (*outer, q.shape[-2], k.shape[-2]))
-        except ValueError:
+        wanted = (*lead, *heads, q.shape[-2], k.shape[-2])
+        if not _reaches(tuple(mask.shape), wanted):
             raise InvalidValue(
-                f"{_NAME}: attn_mask has shape {mask.shape}, which does not broadcast to "
-                f"{(*outer, q.shape[-2], k.shape[-2])}"
-            ) from None
-    q, k, v = (
-        _four(np.broadcast_to(x, (*lead, *x.shape[-3 if heads else -2 :]))) for x in (q, k, v)
-    )
-    shape = (*outer, q.shape[-2], v.shape[-1])
-    return Plan(q, k, v, None if mask is None else _four(mask), shape)
+                f"{NAME}: attn_mask has shape {tuple(mask.shape)}, which does not broadcast to "
+                f"{wanted}"
+            )
+        mask = _four(broadcast_to(mask, wanted))
+    shape = (*lead, *heads, q.shape[-2], v.shape[-1])
+    q, k, v = (_four(broadcast_to(x, (*lead, *x.shape[-skip:]))) for x in (q, k, v))
+    if q.shape[-1] == 0:  # all scores are 0, as with one column and a scale of 0
+        q, k = (broadcast_to(x.sum(-1)[..., None], (*x.shape[:-1], 1)) for x in (q, k))
+        scale = 0.0
+    return Plan(q, k, v, mask, scale, shape)
 
 
-def _heads(q: Array, k: Array, v: Array) -> tuple[int, int]:
-    heads, kv_heads = q.shape[-3], k.shape[-3]
-    if v.shape[-3] != kv_heads or kv_heads == 0 or heads % kv_heads:
+def _compact(heads: int, k: Any, v: Any, broadcast_to: Broadcast) -> tuple[Any, Any]:
+    """Keys and values with the same number of heads."""
+    counts = k.shape[-3], v.shape[-3]
+    if any(count == 0 or heads % count for count in counts):
         raise InvalidValue(
-            f"{_NAME}: query, key and value have {heads}, {kv_heads} and {v.shape[-3]} heads; "
-            "expected equal numbers for key and value that divide the query's"
+            f"{NAME}: query, key and value have {heads}, {counts[0]} and {counts[1]} heads; "
+            "expected numbers for key and value that divide the query's"
         )
-    return heads, kv_heads
+    if counts[0] == counts[1]:
+        return k, v
+    full = []
+    for x in (k, v):
+        *lead, count, rows, width = x.shape
+        repeated = broadcast_to(x[..., :, None, :, :], (*lead, count, heads // count, rows, width))
+        full.append(repeated.reshape(*lead, heads, rows, width))
+    return full[0], full[1]
 
 
-def _mask(value: Any, q: Array) -> Array | None:
-    if value is None:
-        return None
-    mask = operand(f"{_NAME}: attn_mask", value)
-    if mask.dtype != np.bool_ and mask.dtype not in (q.dtype, np.dtype(np.float32)):
-        raise InvalidType(
-            f"{_NAME}: attn_mask has dtype {mask.dtype.name}; expected bool or {q.dtype.name}"
-        )
-    if mask.ndim < 2:
-        raise InvalidValue(f"{_NAME}: attn_mask has shape {mask.shape}; expected (..., L, S)")
-    return mask
+def _reaches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    tail = wanted[len(wanted) - len(shape) :]
+    return len(shape) <= len(wanted) and all(a in (1, b) for a, b in zip(shape, tail, strict=True))
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        raise InvalidValue(f"{_NAME}: leading axes {shapes} do not broadcast") from None
+        raise InvalidValue(f"{NAME}: leading axes {shapes} do not broadcast") from None
 
 
-def _four(array: Array) -> Array:
+def _four(array: Any) -> Any:
     """[batch, head, row, column]: further leading axes go into the batch, in place if they can."""
     if array.ndim < 4:
         return array[(None,) * (4 - array.ndim)]
-    return array if array.ndim == 4 else array.reshape(-1, *array.shape[-3:])
+    if array.ndim == 4:
+        return array
+    return array.reshape(int(np.prod(array.shape[:-3])), *array.shape[-3:])
