@@ -11,6 +11,7 @@ python -m pymfa JOB [ARGUMENTS]
   info                    the devices of this machine and their limits
   inspect FILE [PATTERN]  functions, arguments and constants of a metallib
   demo [SENTENCE...]      embed sentences with a real transformer
+  demo train              train a small GPT beside PyTorch's attention
   selftest                check the results of the main operations
   tune [TABLE...]         find the fastest tiles of this device
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached

@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 import pymfa
-from pymfa.bench import attention, gemm, small
+from pymfa.bench import attention, gemm, small, training
 from pymfa.bench.operands import float16, float32
 from pymfa.bench.rounds import OURS, Case
 
@@ -22,6 +22,12 @@ def square(name: str, n: int) -> Case:
 
 def heads(dtype: np.dtype[np.generic], n: int) -> Case:
     return attention.forward((1, 8, n, 64), dtype)
+
+
+def gradients(dtype: np.dtype[np.generic], n: int) -> Case:
+    """The widths that pymfa.bench.training requires, by length."""
+    width = 128 if n >= 2048 else 64
+    return training.both_directions((1, 8, n, width), dtype)
 
 
 def pipeline(functions: int) -> Case:
@@ -56,6 +62,7 @@ OPS = {
     "hgemm": Op(GEMM_SIZES, (partial(square, "hgemm"),)),
     "bgemm": Op(GEMM_SIZES, (partial(square, "bgemm"),)),
     "attention": Op((128, 512, 1024, 2048), (partial(heads, float16), partial(heads, float32))),
+    "training": Op((1024, 2048), (partial(gradients, float16), partial(gradients, float32))),
     "dispatch": Op((1, 8, 64), (small.batch,)),
     "pipeline": Op((1,), (pipeline,)),
 }

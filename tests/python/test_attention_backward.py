@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
+import philox
 import pytest
 from arrangements import made
 from hypothesis import given
@@ -58,3 +61,288 @@ def test_sweep(fast: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
 @given(problem=problems(9))
 def test_sweep_small(device: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
     check(dtype, device, problem)
+
+
+OPTIONS = [
+    "window", "left window", "soft cap", "soft cap and mask", "alibi", "alibi, causal", "sinks",
+    "bias", "bias and mask", "dropout", "dropout and mask", "float32 out",
+]  # fmt: skip
+
+
+def scored(kind: str, heads: int, rows: int, columns: int) -> dict[str, Any]:
+    """Options of pymfa.attention."""
+    attend = np.random.default_rng(3).random((rows, columns)) < 0.8
+    bias = made(5, (heads, rows, columns), np.float32)
+    return {
+        "window": {"window": (17, 3)},
+        "left window": {"window": (40, None), "causal": True},
+        "soft cap": {"soft_cap": 1.5},
+        "soft cap and mask": {"soft_cap": 1.5, "mask": attend},
+        "alibi": {"alibi": np.linspace(0.05, 0.5, heads, dtype=np.float32)},
+        "alibi, causal": {"alibi": np.linspace(0.05, 0.5, heads, dtype=np.float32), "causal": True},
+        "sinks": {"sinks": np.linspace(-1, 1, heads, dtype=np.float32)},
+        "bias": {"bias": bias},
+        "bias and mask": {"bias": bias, "mask": attend, "causal": "upper_left"},
+        "dropout": {"dropout": 0.2, "seed": 5, "offset": 9},
+        "dropout and mask": {"dropout": 0.2, "seed": 6, "mask": attend},
+        "float32 out": {"out_dtype": np.float32},
+    }[kind]
+
+
+def loss(q: Any, k: Any, v: Any, do: Any, options: dict[str, Any], bias: Any = None) -> float:
+    """<dO, O> in float64, by the formulas of docs/attention.md."""
+    heads, rows, width = q.shape[1:]
+    columns = k.shape[2]
+    k, v = (np.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
+    s = q @ np.swapaxes(k, -1, -2) * width**-0.5
+    if cap := options.get("soft_cap"):
+        s = cap * np.tanh(s / cap)
+    upper = options.get("causal") == "upper_left"
+    distance = np.arange(rows)[:, None] + (0 if upper else columns - rows) - np.arange(columns)
+    if (slopes := options.get("alibi")) is not None:
+        s = s - slopes.astype(np.float64)[:, None, None] * np.abs(distance)
+    given = options.get("bias") if bias is None else bias
+    if given is not None:
+        s = s + given.astype(np.float64)
+    attend = np.ones((rows, columns), bool)
+    if options.get("causal"):
+        attend &= distance >= 0
+    left, right = options.get("window", (None, None))
+    if left is not None:
+        attend &= distance <= left
+    if right is not None:
+        attend &= distance >= -right
+    if options.get("mask") is not None:
+        attend = attend & options["mask"]
+    s = np.where(attend, s, -np.inf)
+    top = np.maximum(s.max(axis=-1, keepdims=True), -1e30)
+    e = np.exp(s - top)
+    total = e.sum(axis=-1, keepdims=True)
+    if (sinks := options.get("sinks")) is not None:
+        total = total + np.exp(sinks.astype(np.float64)[:, None, None] - top)
+    p = e / np.where(total == 0, 1, total)
+    if rate := options.get("dropout"):
+        shape = q.shape[0], heads, rows, columns
+        p = p * philox.kept(shape, rate, options["seed"], options.get("offset", 0)) / (1 - rate)
+    return float((do * (p @ v)).sum())
+
+
+def slope(function: Any, at: Any, direction: Any) -> float:
+    """The derivative along a direction, by central differences in float64."""
+    h = 1e-5
+    return float(function(at + h * direction) - function(at - h * direction)) / (2 * h)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float16)], ids=str)
+def test_every_option_against_finite_differences(
+    fast: pymfa.Device, kind: str, dtype: np.dtype[Any]
+) -> None:
+    """Directional derivatives along random directions: every element of a gradient takes part.
+
+    A gradient of relative error e (of its norm) gives a derivative that is off by about e times
+    the two norms; e is what AttentionGradients allows: a few roundings of the storage type.
+    """
+    heads, rows, columns, width = 4, 70, 90, 24
+    options = scored(kind, heads, rows, columns)
+    shapes = (2, heads, rows, width), (2, 2, columns, width), (2, 2, columns, 16)
+    q, k, v = (made(i, s, dtype) for i, s in enumerate(shapes))
+    do = made(4, (2, heads, rows, 16), options.get("out_dtype", dtype))
+    o, lse = pymfa.attention(q, k, v, return_lse=True, device=fast, **options)
+    given = {name: value for name, value in options.items() if name != "out_dtype"}
+    gradients = pymfa.attention_backward(do, q, k, v, o, lse, device=fast, **given)
+    exact = [x.astype(np.float64) for x in (q, k, v, do)]
+    for i, gradient in enumerate(gradients):
+        gradient = gradient.astype(np.float64)
+        direction = np.random.default_rng(i).standard_normal(gradient.shape)
+
+        def along(x: Any, i: int = i) -> float:
+            inputs = [*exact[:3]]
+            inputs[i] = x
+            return loss(*inputs, exact[3], options)
+
+        expected = slope(along, exact[i], direction)
+        roundoff = {"float32": 2.0**-24, "float16": 2.0**-11}[dtype.name]
+        allowed = 16 * roundoff * np.linalg.norm(gradient) * np.linalg.norm(direction)
+        actual = float((gradient * direction).sum())
+        assert abs(actual - expected) <= allowed + 1e-6, f"{kind} {'qkv'[i]}"
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 70, 90), (4, 70, 90), (1, 4, 70, 90), (2, 1, 70, 90), (70, 90), (1, 90),
+              (2, 1, 1, 90), (4, 70, 1), (1, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("as_mask", [False, True])
+def test_gradient_of_a_bias(fast: pymfa.Device, shape: tuple[int, ...], as_mask: bool) -> None:
+    """In the bias's own shape: summed over batches, heads, rows and columns that share it."""
+    q, k, v, do = (
+        made(i, s, np.float32)
+        for i, s in enumerate([(2, 4, 70, 24), (2, 2, 90, 24), (2, 2, 90, 16), (2, 4, 70, 16)])
+    )
+    bias = made(7, shape, np.float32)
+    options = {"mask" if as_mask else "bias": bias, "causal": True}
+    o, lse = pymfa.attention(q, k, v, return_lse=True, device=fast, **options)
+    *others, dbias = pymfa.attention_backward(
+        do, q, k, v, o, lse, return_dbias=True, device=fast, **options
+    )
+    assert dbias.shape == shape and dbias.dtype == np.float32
+    exact = [x.astype(np.float64) for x in (q, k, v, do)]
+    direction = np.random.default_rng(1).standard_normal(shape)
+    expected = slope(
+        lambda b: loss(*exact, {"causal": True}, bias=b), bias.astype(np.float64), direction
+    )
+    # The gradient of one element is a sum over those that share it.
+    shared = 2 * 4 * 70 * 90 / bias.size
+    allowed = (
+        16
+        * 2.0**-24
+        * np.sqrt(shared)
+        * max(np.linalg.norm(dbias), 1.0)
+        * np.linalg.norm(direction)
+    )
+    assert abs(float((dbias * direction).sum()) - expected) <= allowed + 1e-6
+    plain = pymfa.attention_backward(do, q, k, v, o, lse, device=fast, **options)
+    for a, b in zip(others, plain, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def arrays(rows: int = 40, columns: int = 50) -> dict[str, Any]:
+    q, do = (made(i, (1, 4, rows, 16), np.float32) for i in (1, 2))
+    k, v = (made(i, (1, 2, columns, 16), np.float32) for i in (3, 4))
+    o, lse = pymfa.attention(q, k, v, return_lse=True)
+    return {"do": do, "q": q, "k": k, "v": v, "o": o, "lse": lse}
+
+
+def test_one_pass_and_two_passes_agree(fast: pymfa.Device) -> None:
+    """All gradients at once, in one pass where heads suffice for the workers, or one by one."""
+    given = arrays(150, 170)
+    together = pymfa.attention_backward(**given, device=fast)
+    for i, name in enumerate(("dq", "dk", "dv")):
+        alone = pymfa.attention_backward(**given, wanted=(name,), device=fast)
+        assert [x is None for x in alone] == [j != i for j in range(3)]
+        np.testing.assert_allclose(alone[i], together[i], rtol=1e-4, atol=1e-5)
+
+
+def test_results_are_the_same_every_time(fast: pymfa.Device) -> None:
+    given = arrays(150, 170)
+    first = pymfa.attention_backward(**given, device=fast)
+    for _ in range(3):
+        for a, b in zip(first, pymfa.attention_backward(**given, device=fast), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_rows_that_see_nothing_have_no_gradient(device: pymfa.Device) -> None:
+    q, k, v, do = (made(i, (1, 1, 5, 8), np.float32) for i in range(4))
+    mask = np.ones((5, 5), bool)
+    mask[2] = False
+    o, lse = pymfa.attention(q, k, v, mask=mask, return_lse=True, device=device)
+    dq, dk, dv = pymfa.attention_backward(do, q, k, v, o, lse, mask=mask, device=device)
+    assert (dq[0, 0, 2] == 0).all()
+    assert np.isfinite(dk).all() and np.isfinite(dv).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (0, 0), (1, 1)])
+def test_no_rows_and_no_columns(device: pymfa.Device, rows: int, columns: int) -> None:
+    q, do = (made(i, (1, 2, rows, 8), np.float32) for i in range(2))
+    k, v = (made(i, (1, 2, columns, 8), np.float32) for i in range(2))
+    o, lse = pymfa.attention(q, k, v, return_lse=True, device=device)
+    dq, dk, dv = pymfa.attention_backward(do, q, k, v, o, lse, device=device)
+    assert (dq == 0).all() and (dk == 0).all() and dq.shape == q.shape and dv.shape == v.shape
+    if columns != 1:
+        assert (dv == 0).all()
+
+
+@pytest.mark.parametrize("width", [(200, 40), (256, 256), (512, 512)])
+def test_wide_heads(fast: pymfa.Device, width: tuple[int, int]) -> None:
+    check(np.dtype(np.float32), fast, {
+        "batch": 1, "heads": (2, 1), "length": (70, 50), "width": width, "layout": "BHND",
+        "ways": ("packed",) * 3, "causal": True, "mask": "none", "scale": None, "seed": 0,
+    })  # fmt: skip
+
+
+def test_gradients_go_where_they_are_told(device: pymfa.Device) -> None:
+    given = arrays()
+    expected = pymfa.attention_backward(**given, device=device)
+    dq = np.zeros((1, 4, 40, 20), np.float32)[..., :16]
+    dk = np.zeros((1, 2, 16, 50), np.float32).swapaxes(2, 3)
+    results = pymfa.attention_backward(**given, dq=dq, dk=dk, device=device)
+    assert results[0] is dq and results[1] is dk
+    for a, b in zip(results, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_in_one_command_buffer(device: pymfa.Device) -> None:
+    given = arrays()
+    o, lse = np.zeros_like(given["o"]), np.zeros_like(given["lse"])
+    with device.commands() as commands:
+        commands.attention(given["q"], given["k"], given["v"], out=o, lse=lse)
+        results = commands.attention_backward(
+            given["do"], given["q"], given["k"], given["v"], o, lse
+        )
+    expected = pymfa.attention_backward(**given, device=device)
+    for a, b in zip(results, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "another type": ({"k": np.zeros((1, 2, 50, 16), np.float16)}, "k has dtype"),
+    "do of another shape": ({"do": np.zeros((1, 4, 41, 16), np.float32)}, "do has shape"),
+    "do of another type": ({"do": np.zeros((1, 4, 40, 16), np.float16)}, "do has dtype"),
+    "lse of another shape": ({"lse": np.zeros((4, 40), np.float32)}, "lse has shape"),
+    "lse of another type": ({"lse": np.zeros((1, 4, 40), np.float64)}, "lse has dtype"),
+    "dq of another shape": ({"dq": np.zeros((1, 4, 40, 15), np.float32)}, "dq has shape"),
+    "no gradient": ({"wanted": ()}, "wanted"),
+    "another gradient": ({"wanted": ("dx",)}, "wanted"),
+    "one that is not wanted": (
+        {"wanted": ("dk",), "dq": np.zeros((1, 4, 40, 16), np.float32)}, "wanted",
+    ),
+    "no bias": ({"return_dbias": True}, "bias"),
+    "a boolean mask": ({"return_dbias": True, "mask": np.ones((40, 50), bool)}, "boolean"),
+    "heads": ({"k": np.zeros((1, 3, 50, 16), np.float32)}, "heads"),
+    "scale": ({"scale": np.inf}, "scale"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name: str) -> None:
+    changed, message = BAD[name]
+    with pytest.raises((ValueError, TypeError), match=message):
+        pymfa.attention_backward(**(arrays() | changed))
+
+
+def test_outputs_may_not_overlap_inputs() -> None:
+    given = arrays()
+    with pytest.raises(ValueError, match="dq overlaps q"):
+        pymfa.attention_backward(**given, dq=given["q"])
+    read_only = np.zeros((1, 4, 40, 16), np.float32)
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="dq is read-only"):
+        pymfa.attention_backward(**given, dq=read_only)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np, pymfa
+n, d = 32768, 64
+q, k, v, do = (np.full((1, 1, n, d), 0.01 * i, np.float32) for i in range(1, 5))
+out, dq, dk, dv = (np.zeros((1, 1, n, d), np.float32) for _ in range(4))
+lse = np.zeros((1, 1, n), np.float32)
+small = [x[:, :, :64] for x in (q, k, v, do, out, dq, dk, dv)]
+def run(q, k, v, do, out, dq, dk, dv):
+    sums = lse[:, :, : q.shape[2]]
+    with pymfa.device().commands() as c:
+        c.attention(q, k, v, out=out, lse=sums, causal=True)
+        c.attention_backward(do, q, k, v, out, sums, dq=dq, dk=dk, dv=dv, causal=True)
+run(*small)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run(q, k, v, do, out, dq, dk, dv)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_memory_grows_with_the_sequence_and_not_with_its_square() -> None:
+    """32,768 queries and keys: a matrix of scores alone would be 4 GiB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 64
