@@ -22,6 +22,7 @@ from .ops import (
     sgemm,
 )
 from .problem import (
+    AttentionBackwardDesc,
     AttentionDesc,
     CastDesc,
     DecodeDesc,
@@ -51,6 +52,7 @@ def __getattr__(name: str) -> str:
 
 __all__ = [
     "Argument",
+    "AttentionBackwardDesc",
     "AttentionDesc",
     "Buffer",
     "CastDesc",

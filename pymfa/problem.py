@@ -222,6 +222,20 @@ class DecodeDesc:
 
 
 @dataclass(frozen=True)
+class AttentionBackwardDesc:
+    """All three gradients of attention, and that of its bias where `dbias` says so."""
+
+    attention: AttentionDesc
+    dbias: bool = False
+
+    def to_native(self) -> Any:
+        options = self.attention.descriptor()
+        desc = native.struct("mfa_attention_backward_desc", attention=options)
+        native.keep(desc, options)
+        return _problem(desc, "MFA_OPERATION_ATTENTION_BACKWARD", has_bias=self.dbias)
+
+
+@dataclass(frozen=True)
 class CastDesc:
     """Numbers of one type turned into another."""
 

@@ -320,6 +320,19 @@ def test_outputs_may_not_overlap_inputs() -> None:
         pymfa.attention_backward(**given, dq=read_only)
 
 
+def test_what_is_planned_can_be_asked(fast: pymfa.Device) -> None:
+    forward = pymfa.AttentionDesc(R=128, C=256, D=64, H=fast.workers or 1, dtype=np.float32)
+    told = fast.explain(pymfa.AttentionBackwardDesc(forward))
+    assert told.kernel == "attention" and "backward=1" in told.variant
+    assert told.workspace < 4 * 128 * (fast.workers or 1) * (64 + 1) + 4096
+    assert fast.supported(pymfa.AttentionBackwardDesc(forward)) == (True, "")
+    huge = pymfa.AttentionDesc(R=8, C=8, D=60000)
+    good, why = fast.supported(pymfa.AttentionBackwardDesc(huge))
+    assert not good and "threadgroup memory" in why
+    with pytest.raises(ValueError, match="neither a bias nor an additive mask"):
+        fast.explain(pymfa.AttentionBackwardDesc(forward, dbias=True))
+
+
 MEMORY = """
 import resource, sys
 import numpy as np, pymfa
