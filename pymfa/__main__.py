@@ -9,7 +9,7 @@ _USAGE = """\
 python -m pymfa JOB [ARGUMENTS]
 
   info                    the devices of this machine and their limits
-  inspect FILE [PATTERN]  functions, arguments and constants of a metallib
+  inspect FILE [NAME]     functions of a metallib; the stages of one: --air, --vector, --asm
   demo [SENTENCE...]      embed sentences with a real transformer
   demo train              train a small GPT beside PyTorch's attention
   selftest                check the results of the main operations
@@ -26,9 +26,9 @@ def main(arguments: list[str]) -> int:
 
         return info()
     if job == "inspect":
-        from . import describe
+        from . import inspection
 
-        return describe.main(rest)
+        return inspection.main(rest)
     if job == "demo":
         from . import demo
 

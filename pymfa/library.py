@@ -52,6 +52,8 @@ class Function:
     is_kernel: bool
     arguments: tuple[Argument, ...]
     constants: tuple[Constant, ...]
+    air_version: tuple[int, ...]  # (0, 0) where the device does not tell
+    language_version: tuple[int, ...]
 
 
 class Library:
@@ -80,6 +82,8 @@ class Library:
             is_kernel=bool(info.is_kernel),
             arguments=_arguments(info.arguments, int(info.argument_count)),
             constants=tuple(_constant(info.constants[i]) for i in range(int(info.constant_count))),
+            air_version=tuple(int(v) for v in info.air_version),
+            language_version=tuple(int(v) for v in info.language_version),
         )
 
     def pipeline(self, name: str, constants: Mapping[int | str, Any] | None = None) -> Pipeline:

@@ -130,6 +130,10 @@ mfa_status mfa_library_function_info(mfa_library library, const char* function,
     filled.constants = arrays.constants.data();
     filled.is_kernel = from.is_kernel;
     filled.has_arguments = from.has_arguments;
+    for (int i = 0; i < 2; ++i) {
+      filled.air_version[i] = from.versions[i];
+      filled.language_version[i] = from.versions[2 + i];
+    }
     return MFA_WRITE(info, filled, mfa_function_info);
   });
 }

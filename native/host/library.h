@@ -33,6 +33,7 @@ struct Function {
   std::vector<Argument> arguments;
   std::vector<FunctionConstant> constants;
   bool is_kernel = false, has_arguments = false;
+  uint16_t versions[4] = {};  // AIR major, minor; language major, minor
 };
 
 /// The value of one function constant; `name` empty: by index. Bytes are little-endian.

@@ -174,6 +174,8 @@ Outcome<const Function*> Library::function(const std::string& name) {
     function->name = name;
     function->is_kernel = [metal_function functionType] == MTLFunctionTypeKernel;
     function->constants = constants_of(metal_function);
+    if ([metal_function respondsToSelector:@selector(mfaGetVersions:)])
+      [(id<MFAFunctionExtras>)metal_function mfaGetVersions:function->versions];
     if ([metal_function respondsToSelector:@selector(mfaBindings)]) {
       function->arguments = arguments_of([(id<MFAFunctionExtras>)metal_function mfaBindings]);
       function->has_arguments = true;

@@ -22,6 +22,7 @@
 @end
 @protocol MFAFunctionExtras <NSObject>
 - (NSArray<id<MTLBinding>>*)mfaBindings;
+- (void)mfaGetVersions:(uint16_t[4])versions;
 @end
 @protocol MFACommandBufferExtras <NSObject>
 - (void)mfaCommitAndWait;

@@ -712,6 +712,7 @@ typedef struct mfa_function_info {
   bool is_kernel;     /* only kernels become pipelines */
   bool has_arguments; /* false: Metal tells them only once constants are bound, see
                        * mfa_pipeline_info */
+  uint16_t air_version[2], language_version[2]; /* major, minor; 0 where the device does not tell */
 } mfa_function_info;
 
 typedef struct mfa_compile_options {

@@ -239,6 +239,13 @@ using mfa::air::Metallib;
   return [MFAReflection(*reflection) bindings];
 }
 
+- (void)mfaGetVersions:(uint16_t[_Nonnull 4])versions {
+  versions[0] = _record->air_major;
+  versions[1] = _record->air_minor;
+  versions[2] = _record->language_major;
+  versions[3] = _record->language_minor;
+}
+
 - (NSDictionary*)functionConstantsDictionary {
   NSMutableDictionary* constants = [NSMutableDictionary dictionary];
   for (const ConstantRecord& record : _record->constants) {

@@ -112,7 +112,7 @@ def test_depthwise(run: Any, dtype: np.dtype[Any], stride: int) -> None:
     groups = (2, -(-y.shape[2] // 8), -(-y.shape[1] // 4) * 2)
     run(f"depthwise_conv_2d_{dtype.name}", {0: x, 1: w, 2: y, 3: params(x, w, y, stride, 1)},
         constants=constants, groups=groups, group=(8, 8, 4))  # fmt: skip
-    # Naive rounds each of 15 products and sums to the type of the data, as the kernel does products.
+    # Naive rounds each of 15 products, and the sums, to the type of the data.
     roundoff = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}[dtype.name]
     tolerance = 2 * np.sqrt(15) * roundoff * terms + output_rounding(expected, dtype)
     assert_within(y, expected, tolerance)

@@ -21,6 +21,8 @@ NS_ASSUME_NONNULL_BEGIN
 @protocol MFAFunctionExtras <NSObject>
 /// Arguments as compiled, before any function constant is bound.
 - (NSArray<id<MTLBinding>>*)mfaBindings;
+/// AIR's version and the language's: major, minor, major, minor.
+- (void)mfaGetVersions:(uint16_t[_Nonnull 4])versions;
 @end
 
 @protocol MFAPipelineExtras <NSObject>
