@@ -2,6 +2,7 @@
 // A function record and constant values -> a canonical LLVM module: the list of all steps.
 #include "air/specialize.h"
 
+#include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
@@ -28,6 +29,7 @@
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Utils/LowerSwitch.h>
 
+#include <functional>
 #include <mutex>
 
 #include "air/builtins.h"
@@ -185,6 +187,34 @@ void drop_hints(llvm::Function& function) {
   }
 }
 
+/// A freeze of a structure -> one of each member, so that the structure can fold away.
+void split_freezes(llvm::Function& function) {
+  for (llvm::Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
+    auto* freeze = llvm::dyn_cast<llvm::FreezeInst>(&instruction);
+    if (!freeze || !freeze->getType()->isAggregateType()) continue;
+    llvm::IRBuilder<> builder(freeze);
+    llvm::Value* whole = llvm::PoisonValue::get(freeze->getType());
+    llvm::SmallVector<unsigned, 4> path;
+    const std::function<void(llvm::Type*)> visit = [&](llvm::Type* type) {
+      if (!type->isAggregateType()) {
+        llvm::Value* member = builder.CreateExtractValue(freeze->getOperand(0), path);
+        whole = builder.CreateInsertValue(whole, builder.CreateFreeze(member), path);
+        return;
+      }
+      const bool structure = type->isStructTy();
+      const uint64_t count = structure ? type->getStructNumElements() : type->getArrayNumElements();
+      for (unsigned i = 0; i < count; ++i) {
+        path.push_back(i);
+        visit(structure ? type->getStructElementType(i) : type->getArrayElementType());
+        path.pop_back();
+      }
+    };
+    visit(freeze->getType());
+    freeze->replaceAllUsesWith(whole);
+    freeze->eraseFromParent();
+  }
+}
+
 bool fast_math(const llvm::Module& module) {
   const llvm::NamedMDNode* options = module.getNamedMetadata("air.compile_options");
   if (!options) return false;
@@ -226,6 +256,7 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   passes.run(module, llvm::GlobalOptPass());
   if (auto settled = settle_predicates(module, *metadata, record); !settled)
     return settled.take_error();
+  split_freezes(kernel);
   passes.forget();
   passes.run(module, llvm::GlobalDCEPass());
   passes.run(module, simplification());

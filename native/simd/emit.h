@@ -90,6 +90,7 @@ class Emitter {
   // emit_memory.cpp
   void place_private();
   void load(llvm::LoadInst& inst);
+  bool scattered(const Lanes& p, llvm::Type* type) const;
   void store(llvm::StoreInst& inst);
   llvm::Value* load_lanes(const Lanes& p, llvm::Type* type, llvm::Align align);
   void store_lanes(const Lanes& p, llvm::Value* value, llvm::Align align);
@@ -105,6 +106,11 @@ class Emitter {
   void per_active_lane(llvm::function_ref<void(llvm::Value* lane)> body);
   uint32_t scratch(uint64_t bytes);
   llvm::Value* scratch_pointer(uint32_t offset);
+
+  // emit_neighbours.cpp
+  bool mergeable(const Lanes& p, uint64_t size) const;
+  bool load_neighbours(llvm::LoadInst& inst, const Lanes& p);
+  bool store_neighbours(llvm::StoreInst& inst, const Lanes& p);
 
   // emit_copy.cpp
   void async_copy(llvm::CallInst& inst, const Intrinsic& op);
@@ -149,9 +155,12 @@ class Emitter {
   llvm::SetVector<llvm::BasicBlock*> joins_;                  // blocks where lanes come together
   llvm::MapVector<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
-  llvm::DenseMap<llvm::Type*, llvm::Value*> unknown_;                         // of open_phi()
-  llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;                 // of one lane
-  llvm::Value* mask_ = nullptr;  // of the block being emitted
+  llvm::DenseMap<llvm::LoadInst*, llvm::Value*> loaded_;                      // before their turn
+  // Stores that go together: all of them at the last one, none at the others.
+  llvm::DenseMap<llvm::StoreInst*, llvm::SmallVector<llvm::StoreInst*, 8>> stores_;
+  llvm::DenseMap<llvm::Type*, llvm::Value*> unknown_;          // of open_phi()
+  llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;  // of one lane
+  llvm::Value* mask_ = nullptr;                                // of the block being emitted
   llvm::Constant* lane_numbers_ = nullptr;
   uint32_t scratch_bytes_ = 64;  // the first bytes take what inactive lanes write
   bool barriers_ = false;

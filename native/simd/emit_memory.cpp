@@ -150,10 +150,24 @@ Value* Emitter::safe_pointers(Value* pointers) {
   return b_.CreateSelect(mask_, pointers, splat(dummy));
 }
 
+/// CPUs gather 32 and 64 bits. A smaller element that is aligned comes out of the aligned word
+/// around it, which lies in the same page.
 Value* Emitter::gather(Value* pointers, Type* type, Align align) {
   uint64_t size = layout_.getTypeStoreSize(type);
   if (gathers_ && (size == 4 || size == 8) && !type->isPointerTy())
     return b_.CreateMaskedGather(wide(type), pointers, align, mask_);
+  if (gathers_ && (size == 1 || (size == 2 && align >= 2)) &&
+      layout_.getTypeSizeInBits(type) == 8 * size) {
+    Type* i64 = wide(b_.getInt64Ty());
+    Type* i32 = wide(b_.getInt32Ty());
+    Value* mask = ConstantInt::getSigned(i64, -4);
+    Value* around =
+        b_.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointers->getType(), i64}, {pointers, mask});
+    Value* words = b_.CreateMaskedGather(i32, around, Align(4), mask_);
+    Value* byte = b_.CreateAnd(b_.CreateTrunc(b_.CreatePtrToInt(pointers, i64), i32), 3);
+    Value* element = b_.CreateLShr(words, b_.CreateShl(byte, 3));
+    return b_.CreateBitCast(b_.CreateTrunc(element, wide(b_.getIntNTy(8 * size))), wide(type));
+  }
   Value* safe = safe_pointers(pointers);
   Value* result = PoisonValue::get(wide(type));
   for (unsigned l = 0; l < width; l++) {
@@ -227,6 +241,12 @@ static Value* guarded(IRBuilderBase& b, Value* guard, function_ref<Value*()> fas
   phi->addIncoming(x, yes);
   phi->addIncoming(y, no);
   return phi;
+}
+
+/// Whether lanes access elements of this type at addresses that are neither one nor in a row.
+bool Emitter::scattered(const Lanes& p, Type* type) const {
+  return !p.scalar &&
+         (!p.base || pattern(p.offsets, layout_.getTypeStoreSize(type)) == Pattern::any);
 }
 
 Value* Emitter::load_lanes(const Lanes& p, Type* type, Align align) {
@@ -314,6 +334,8 @@ void Emitter::load(LoadInst& inst) {
     set_scalar(&inst, l);
     return;
   }
+  if (loaded_.count(&inst) || (scattered(p, inst.getType()) && load_neighbours(inst, p)))
+    return set_vector(&inst, loaded_.lookup(&inst));
   Value* all = mask_;
   if (Value* inside = p.owner ? within_private(p, inst.getType()) : nullptr)
     mask_ = both(mask_, inside);
@@ -325,6 +347,7 @@ void Emitter::store(StoreInst& inst) {
   Lanes p = lanes(inst.getPointerOperand());
   Value* value = inst.getValueOperand();
   if (!p.scalar) {
+    if (scattered(p, value->getType()) && store_neighbours(inst, p)) return;
     Value* all = mask_;
     if (Value* inside = p.owner ? within_private(p, value->getType()) : nullptr)
       mask_ = both(mask_, inside);
