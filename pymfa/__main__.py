@@ -16,6 +16,7 @@ python -m pymfa JOB [ARGUMENTS]
   tune [TABLE...]         find the fastest tiles of this device
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached
   conformance FILE        a pipeline for every function of a metallib, and a table
+  ulp                     how far elementary functions are from the truth
 """
 
 
@@ -49,6 +50,10 @@ def main(arguments: list[str]) -> int:
         from . import tune
 
         return tune.main(rest)
+    if job == "ulp":
+        from .conformance import ulp
+
+        return ulp.main(rest)
     helpful = job in ("-h", "--help", "help")
     print(_USAGE, end="", file=sys.stdout if helpful else sys.stderr)
     return 0 if helpful else 2

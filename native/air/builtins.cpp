@@ -14,6 +14,7 @@ namespace {
 
 constexpr char kPrefix[] = "mfa_air_";
 
+// ccache does not look into what is embedded: CCACHE_RECACHE=1 after a change in builtins/.
 const unsigned char kBitcode[] = {
 #embed "air_builtins.bc"
 };

@@ -92,8 +92,23 @@ Value* lower_compound(const AirCall& call, Builder& builder) {
     llvm::Type* wide = call.type()->getWithNewType(builder.getFloatTy());
     Value* root = builder.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt,
                                                builder.CreateFPCast(call.arg(0), wide));
-    return builder.CreateFPCast(builder.CreateFDiv(llvm::ConstantFP::get(wide, 1), root),
-                                call.type());
+    Value* one = llvm::ConstantFP::get(wide, 1);
+    Value* y = builder.CreateFDiv(one, root);
+    // Two roundings leave 1.5 units; a Newton step with the exact residual leaves half of one.
+    if (!call.fast && call.type()->getScalarType()->isFloatTy()) {
+      Value* x = call.arg(0);
+      const auto fma = [&](Value* a, Value* b, Value* c) {
+        return builder.CreateIntrinsic(llvm::Intrinsic::fma, {wide}, {a, b, c});
+      };
+      Value* product = builder.CreateFMul(x, y);
+      Value* low = fma(x, y, builder.CreateFNeg(product));
+      Value* residual = fma(builder.CreateFNeg(product), y, one);
+      residual = fma(builder.CreateFNeg(low), y, residual);
+      Value* better = fma(builder.CreateFMul(y, llvm::ConstantFP::get(wide, 0.5)), residual, y);
+      // Zero, infinity and NaN have no residual.
+      y = builder.CreateSelect(builder.CreateFCmpORD(residual, residual), better, y);
+    }
+    return builder.CreateFPCast(y, call.type());
   }
   if (op == "modf") {
     Value* whole = builder.CreateUnaryIntrinsic(llvm::Intrinsic::trunc, call.arg(0));

@@ -109,6 +109,7 @@ class Emitter {
 
   // emit_neighbours.cpp
   bool mergeable(const Lanes& p, uint64_t size) const;
+  Lanes moved(Lanes p, int64_t bytes);
   bool load_neighbours(llvm::LoadInst& inst, const Lanes& p);
   bool store_neighbours(llvm::StoreInst& inst, const Lanes& p);
 

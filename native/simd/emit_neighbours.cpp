@@ -59,6 +59,13 @@ bool Emitter::mergeable(const Lanes& p, uint64_t size) const {
   return gathers_ && !p.owner && !p.scalar && (size == 1 || size == 2 || size == 4);
 }
 
+/// The pointers, so many bytes further.
+Lanes Emitter::moved(Lanes p, int64_t bytes) {
+  if (p.base) p.base = b_.CreateGEP(b_.getInt8Ty(), p.base, b_.getInt64(bytes));
+  p.vector = b_.CreateGEP(b_.getInt8Ty(), p.vector, splat(b_.getInt64(bytes)));
+  return p;
+}
+
 /// What lies beside `inst` and is loaded in this block before anything is written comes with it.
 bool Emitter::load_neighbours(LoadInst& inst, const Lanes& p) {
   uint64_t size = layout_.getTypeStoreSize(inst.getType());
@@ -81,8 +88,8 @@ bool Emitter::load_neighbours(LoadInst& inst, const Lanes& p) {
   int64_t step = int64_t(size);
   Piece part = piece(found, step);
   if (part.bytes <= step) return false;
-  Value* pointers = b_.CreateGEP(b_.getInt8Ty(), p.vector, splat(b_.getInt64(part.start)));
-  Value* all = gather(pointers, b_.getIntNTy(unsigned(8 * part.bytes)), inst.getAlign());
+  Type* word = b_.getIntNTy(unsigned(8 * part.bytes));
+  Value* all = load_lanes(moved(p, part.start), word, inst.getAlign());
   for (int64_t at = 0; at < part.bytes; at += step)
     for (LoadInst* l : found[part.start + at]) {
       Value* bits = b_.CreateTrunc(b_.CreateLShr(all, uint64_t(8 * at)),
@@ -139,7 +146,7 @@ bool Emitter::store_neighbours(StoreInst& inst, const Lanes& p) {
                                       wide(b_.getIntNTy(unsigned(8 * size))));
     all = b_.CreateOr(all, b_.CreateShl(b_.CreateZExt(element, word), uint64_t(8 * size * i)));
   }
-  scatter(all, b_.CreateGEP(b_.getInt8Ty(), p.vector, splat(b_.getInt64(-place))), inst.getAlign());
+  store_lanes(moved(p, -place), all, inst.getAlign());
   return true;
 }
 

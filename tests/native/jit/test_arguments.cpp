@@ -114,9 +114,49 @@ void check(Path path, const Builtin& builtin, unsigned components, bool is_short
       }
 }
 
+/// An argument buffer holds pointers: one that all lanes read through, and a table that each lane
+/// looks its own up in.
+void check_argument_buffer(Path path) {
+  const std::string text = R"(
+define void @k(ptr addrspace(1) %out, ptr addrspace(2) %resources, i32 %t) {
+  %w = zext i32 %t to i64
+  %first = load ptr addrspace(1), ptr addrspace(2) %resources
+  %a = getelementptr i32, ptr addrspace(1) %first, i64 %w
+  %x = load i32, ptr addrspace(1) %a
+  %which = urem i64 %w, 3
+  %entry = getelementptr { ptr addrspace(1), [3 x ptr addrspace(1)] }, ptr addrspace(2) %resources, i64 0, i32 1, i64 %which
+  %mine = load ptr addrspace(1), ptr addrspace(2) %entry
+  %b = getelementptr i32, ptr addrspace(1) %mine, i64 %w
+  %y = load i32, ptr addrspace(1) %b
+  %sum = add i32 %x, %y
+  %p = getelementptr i32, ptr addrspace(1) %out, i64 %w
+  store i32 %sum, ptr addrspace(1) %p
+  ret void
+})";
+  std::vector<std::vector<uint32_t>> data(4, std::vector<uint32_t>(50));
+  std::vector<const uint32_t*> pointers;
+  for (uint32_t n = 0; n < 4; ++n) {
+    for (uint32_t i = 0; i < 50; ++i) data[n][i] = 1000 * (n + 1) + i;
+    pointers.push_back(data[n].data());
+  }
+  std::string resources = buffer_argument(1, 1, 2);
+  resources.replace(resources.find("air.buffer"), 10, "air.indirect_buffer");
+  std::vector<Bytes> buffers = {Bytes(50 * 4), bytes_of(pointers)};
+  std::string error =
+      run_kernel(path,
+                 text + kernel_metadata({buffer_argument(0, 0, 1), resources,
+                                         builtin_argument(2, "thread_position_in_grid")}),
+                 buffers, Grid{{50, 1, 1}, {50, 1, 1}});
+  if (!error.empty()) fprintf(stderr, "%s: %s\n", name_of(path), error.c_str());
+  CHECK(error.empty());
+  for (uint32_t i = 0; i < 50; ++i)
+    CHECK(values_of<uint32_t>(buffers[0])[i] == 1000 + i + 1000 * (i % 3 + 2) + i);
+}
+
 }  // namespace
 
 int main() {
+  for (Path path : both_paths) check_argument_buffer(path);
   const Grid grids[] = {
       {{70, 1, 1}, {64, 1, 1}}, {{13, 7, 5}, {5, 3, 2}}, {{40, 6, 1}, {32, 4, 1}}};
   for (Path path : both_paths)

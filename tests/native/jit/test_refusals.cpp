@@ -47,6 +47,33 @@ void unknown_arguments() {
       "phase_of_moon");
 }
 
+/// A kernel with one argument more, of this kind, whose pointer it stores.
+std::string object_kernel(const std::string& kind, const std::string& more,
+                          const std::string& type) {
+  return "define void @k(ptr addrspace(1) %p, ptr addrspace(1) %x) {\n"
+         "  store ptr addrspace(1) %x, ptr addrspace(1) %p\n  ret void\n}\n" +
+         kernel_metadata({buffer_argument(0, 0, 1),
+                          "!{i32 1, !\"air." + kind + "\", !\"air.location_index\", i32 0, i32 1" +
+                              more + ", !\"air.arg_type_name\", !\"" + type +
+                              "\", !\"air.arg_name\", !\"thing\"}"});
+}
+
+void objects() {
+  refuses(object_kernel("texture", ", !\"air.sample\"", "texture2d<half, sample>"),
+          "argument 'thing' is a texture (texture2d<half, sample>)");
+  refuses(object_kernel("sampler", "", "sampler"), "argument 'thing' is a sampler");
+  refuses(object_kernel("visible_function_table", ", !\"air.read\"", "visible_function_table"),
+          "argument 'thing' is a function table");
+  refuses(call_of("declare <4 x half> @air.sample_texture_2d.v4f16(ptr addrspace(1)) convergent",
+                  "%x = call <4 x half> @air.sample_texture_2d.v4f16(ptr addrspace(1) %p)\n"
+                  "  store <4 x half> %x, ptr addrspace(1) %p"),
+          "air.sample_texture_2d");
+  refuses(call_of("declare i16 @air.get_descriptor_size_tensor(i16, i16)",
+                  "%x = call i16 @air.get_descriptor_size_tensor(i16 2, i16 0)\n"
+                  "  store i16 %x, ptr addrspace(1) %p"),
+          "air.get_descriptor_size_tensor");
+}
+
 void missing_functions() {
   auto library = library_of("define void @k() {\n  ret void\n}\n" + kernel_metadata({}));
   auto pipeline = mfa::jit::make_pipeline(library, "other", {}, {});
@@ -78,6 +105,7 @@ int main(int argc, char**) {
   }
   unknown_functions();
   unknown_arguments();
+  objects();
   missing_functions();
   pipelines_are_made_at_once();
   return report();
