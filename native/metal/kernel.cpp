@@ -5,12 +5,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "metal/bitcode_check.h"
+
 namespace mfa::metal {
 
 Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Metallib> library,
                                                    const std::string& function,
                                                    const air::ConstantValues& values,
                                                    const KernelOptions& options) {
+  if (const air::FunctionRecord* record = library->find(function)) {
+    if (auto checked = check_bitcode(*record); !checked) return checked.take_error();
+  }
   jit::Options jit_options;
   jit_options.path = options.path;
   auto pipeline = jit::make_pipeline(std::move(library), function, values, jit_options);

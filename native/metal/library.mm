@@ -5,6 +5,7 @@
 #include <utility>
 
 #import "metal/background.h"
+#import "metal/bitcode_check.h"
 #import "metal/blocks.h"
 #import "metal/device.h"
 #import "metal/errors.h"
@@ -234,7 +235,11 @@ using mfa::air::Metallib;
 }
 
 - (NSArray<id<MTLBinding>>*)mfaBindings {
-  auto reflection = mfa::air::reflect(*_record);
+  auto reflection = [&]() -> mfa::Result<mfa::air::Reflection> {
+    auto checked = mfa::metal::check_bitcode(*_record);
+    if (!checked) return checked.take_error();
+    return mfa::air::reflect(*_record);
+  }();
   if (!reflection) return [NSArray array];
   return [MFAReflection(*reflection) bindings];
 }

@@ -9,6 +9,7 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 #include "metalc/attributes.h"
+#include "metalc/check_bitcode.h"
 #include "metalc/emit.h"
 #include "metalc/frontend.h"
 #include "metalc/lower.h"
@@ -21,7 +22,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: mfa-metalc [-std=metal3.1] [-I DIR] [-DNAME=VALUE] [-ffast-math|-fno-fast-math]\n"
     "                  [--emit-llvm] [--name NAME] -o OUT FILE.metal...\n"
-    "  \"-\" reads standard input, which diagnostics call NAME.\n";
+    "  \"-\" reads standard input, which diagnostics call NAME.\n"
+    "usage: mfa-metalc --check-bitcode: whether LLVM can read standard input\n";
 
 bool complain(const std::string& text) {
   llvm::errs() << "mfa-metalc: error: " << text << '\n';
@@ -110,6 +112,7 @@ bool compile(const Options& options, Emitted& all, std::set<std::string>& names,
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--check-bitcode") == 0) return check_bitcode();
   Options options;
   if (!read_arguments(argc, argv, options)) return 2;
   options.colour = llvm::sys::Process::StandardErrHasColors();
