@@ -27,7 +27,7 @@ kernel void f(device float *x [[buffer(0)]], threadgroup float *t [[threadgroup(
 }
 """
 TRIES = 40
-SEED = 6  # among these tries LLVM's reader meets what it does not survive
+SEED = 3  # LLVM 19 does not survive one of these in its own process
 
 OPEN = """
 import sys
