@@ -18,7 +18,8 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 
 // CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float,
 // so that the multiplication reads them as they are; results are staged, so that C is written by
-// rows. Few elements: smaller blocks, so that every worker gets some. GPU: the published tiles of
+// rows. A CPU that multiplies bfloat takes it as it is; its faster products want longer rows of K.
+// Few elements: smaller blocks, so that every worker gets some. GPU: the published tiles of
 // Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
@@ -29,8 +30,10 @@ constexpr GemmTile gemm_tiles[] = {
     {false, 0, 32, any, any, any, 32, 64, 64, 1, 1, 0, 0, true, true, "at most 32 rows"},
     {false, 0, any, 32, any, any, 64, 32, 64, 1, 1, 0, 0, true, true, "at most 32 columns"},
     {false, 0, any, any, 32, any, 64, 64, 32, 1, 1, 0, 0, true, true, "K is at most 32"},
+    {false, BF16, any, any, any, 65536, 64, 64, 64, 1, 1, 0, 0, false, true, "few BF16 elements",
+     "bf16"},
     {false, 0, any, any, any, 65536, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
-    {false, BF16, any, any, any, any, 64, 128, 64, 1, 1, 0, 0, false, true, "large BF16 matrices",
+    {false, BF16, any, any, any, any, 64, 128, 128, 1, 1, 0, 0, false, true, "large BF16 matrices",
      "bf16"},
     {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 0, true, true, "large matrices"},
 
