@@ -192,8 +192,9 @@ def quantize(w: Any, *, bits: int = 4, group_size: int = 64) -> Quantized:
 
     words = -(-columns // 32) * 32
     room = np.zeros((*lead, words), np.uint8)
-    room[..., :columns] = numbers.reshape(*lead, -1)[..., :columns]
-    packed = pack(room, bits).view("<u4").astype(np.uint32, copy=False)
+    room[..., :columns] = numbers.reshape(*lead, groups * group_size)[..., :columns]
+    stream = np.frombuffer(pack(room, bits).tobytes(), "<u4")
+    packed = stream.reshape(*lead, words * bits // 32).astype(np.uint32)
     with np.errstate(over="ignore"):
         scales, biases = scale.astype(source.dtype), bias.astype(source.dtype)
     return Quantized(packed, scales, biases, bits, group_size, columns)

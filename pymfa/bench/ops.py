@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 import pymfa
-from pymfa.bench import attention, gemm, small, training
+from pymfa.bench import attention, gemm, qgemm, small, training
 from pymfa.bench.operands import float16, float32
 from pymfa.bench.rounds import OURS, Case
 
@@ -61,6 +61,14 @@ OPS = {
     "sgemm": Op(GEMM_SIZES, (partial(square, "sgemm"),)),
     "hgemm": Op(GEMM_SIZES, (partial(square, "hgemm"),)),
     "bgemm": Op(GEMM_SIZES, (partial(square, "bgemm"),)),
+    "qgemm": Op(
+        (1, 8, 512),
+        (
+            qgemm.product,
+            partial(qgemm.product, trans_b=False),
+            partial(qgemm.product, bits=6, palette=True),
+        ),
+    ),
     "attention": Op((128, 512, 1024, 2048), (partial(heads, float16), partial(heads, float32))),
     "training": Op((1024, 2048), (partial(gradients, float16), partial(gradients, float32))),
     "dispatch": Op((1, 8, 64), (small.batch,)),

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pymfa
-from pymfa.bench import attention, fresh, gemm, report, small, steel
+from pymfa.bench import attention, fresh, gemm, qgemm, report, small, steel
 from pymfa.bench.gemm import NUMPY, torch_name
 from pymfa.bench.operands import bfloat16, float16, float32, geometric_mean
 from pymfa.bench.report import Row
@@ -86,6 +86,10 @@ REQUIREMENTS = (
     _gemm("bgemm", torch_name(bfloat16), 0.85),
     _attention("attention-fp32", float32, 1.0),
     _attention("attention-fp16", float16, 1.6),
+    Requirement("qgemm-row", "`qgemm`, 4 bits, one row", f"1×{qgemm.N}×{qgemm.K}, nt nn",
+                "our `sgemm`", 2.5, SPEED, partial(qgemm.required, 1, qgemm.SGEMM)),
+    Requirement("qgemm-rows", "`qgemm`, 4 bits, 512 rows", f"512×{qgemm.N}×{qgemm.K}, nt nn",
+                "our `hgemm`", 0.75, SPEED, partial(qgemm.required, 512, qgemm.HGEMM)),
     Requirement("causal", "causal `attention`", "×".join(map(str, attention.CAUSAL)),
                 "without a mask", 0.58, PART, attention.causal),
     Requirement("steel-gemm", "ours and Apple-compiled `steel_gemm`", f"{steel.N}³, nn nt",
