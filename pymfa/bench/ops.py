@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 import pymfa
-from pymfa.bench import attention, gemm, qgemm, small, training
+from pymfa.bench import attention, decoding, gemm, qgemm, small, training
 from pymfa.bench.operands import float16, float32
 from pymfa.bench.rounds import OURS, Case
 
@@ -71,6 +71,16 @@ OPS = {
     ),
     "attention": Op((128, 512, 1024, 2048), (partial(heads, float16), partial(heads, float32))),
     "training": Op((1024, 2048), (partial(gradients, float16), partial(gradients, float32))),
+    "decode": Op(
+        (decoding.KEYS,),
+        (
+            partial(decoding.plain, float32, 1),
+            partial(decoding.plain, float32, 4),
+            partial(decoding.plain, float16, 1),
+            partial(decoding.quantized, 8),
+            partial(decoding.quantized, 4),
+        ),
+    ),
     "dispatch": Op((1, 8, 64), (small.batch,)),
     "pipeline": Op((1,), (pipeline,)),
 }

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pymfa
-from pymfa.bench import attention, fresh, gemm, qgemm, report, small, steel
+from pymfa.bench import attention, decoding, fresh, gemm, qgemm, report, skipping, small, steel
 from pymfa.bench.gemm import NUMPY, torch_name
 from pymfa.bench.operands import bfloat16, float16, float32, geometric_mean
 from pymfa.bench.report import Row
@@ -92,6 +92,13 @@ REQUIREMENTS = (
                 "our `hgemm`", 0.75, SPEED, partial(qgemm.required, 512, qgemm.HGEMM)),
     Requirement("causal", "causal `attention`", "×".join(map(str, attention.CAUSAL)),
                 "without a mask", 0.58, PART, attention.causal),
+    Requirement("sparse", "`attention`, half of a mask's blocks empty",
+                "×".join(map(str, skipping.SPARSE)), "no mask", 0.6, PART, skipping.sparse),
+    Requirement("window", f"`attention`, window of {skipping.WINDOW}",
+                "×".join(map(str, skipping.WINDOWED)), "all keys", 0.12, PART, skipping.window),
+    Requirement("decode", "`attention_decode` FP32, bytes of the cache a second",
+                f"{decoding.HEADS}×{decoding.KEYS}×{decoding.WIDTH}", "reading them with NumPy",
+                0.7, SPEED, decoding.bandwidth),
     Requirement("steel-gemm", "ours and Apple-compiled `steel_gemm`", f"{steel.N}³, nn nt",
                 "mlx-metal", 1.0, SPEED, steel.products),
     Requirement("steel-attention", "ours and Apple-compiled `steel_attention`",
