@@ -6,11 +6,14 @@
 // softmax:
 //
 //   O = 0, m = -inf, l = 0                    for each row
-//   for blocks of 32 keys in this split:
-//     s[lane = key] = simd_sum(Q * K[key])    for each key
+//   for blocks of up to 256 keys in this split:
+//     for each 32 of them:  s[lane = key] = simd_sum(Q * K[key])  for each key
 //     m' = max(m, s);  P = exp2(s - m');  l = l * exp2(m - m') + sum(P)
 //     O = O * exp2(m - m') + P[key] * V[key]  for each key
 //   O = O / l,  LSE = m + ln(l)               the whole result, or a part for `merge`
+//
+// A block is that long because K and V are two streams: the shorter the stretches, the more often
+// memory is asked for what no prefetcher has foreseen.
 //
 // K and V may be 8- or 4-bit integers with a scale and a bias per group of 32 or 64, and may lie in
 // pages that a table lists. Both are undone while an element is read.
@@ -220,38 +223,59 @@ inline void decode_block(const thread decode_buffers& buffers, score_buffers mas
   const uint share = (blocks + p.splits - 1) / p.splits;
   const uint begin = first_block + min(blocks, group.x * share);
   const uint end = first_block + min(blocks, (group.x + 1) * share);
-  for (uint block = begin; block < end; ++block) {
-    const uint first = block * 32, keys = min(32u, C - first);
-    float s[MFA_MAX_DECODE_ROWS];
+  // As far as the last split's last key: keys beyond C have no weight and are not read.
+  const uint last = min(end * 32, C);
+  for (uint first = begin * 32; first < last; first += MFA_DECODE_BLOCK) {
+    const uint keys = min(uint(MFA_DECODE_BLOCK), last - first);
+    float top[MFA_MAX_DECODE_ROWS], sum[MFA_MAX_DECODE_ROWS];  // of the lane's keys
 #pragma clang loop unroll(full)
-    for (ushort r = 0; r < rows; ++r) s[r] = 0.0f;
+    for (ushort r = 0; r < rows; ++r) top[r] = row[r].m;
 #pragma clang loop unroll(disable)
-    for (uint key = 0; key < keys; ++key) {
-      const decode_place at = place_key(K, table, p.pages, first + key);
-      float k[MFA_MAX_DECODE_CHUNKS];
-      decode_load(K, at.data, at.scale, decode_D, D_chunks, lane, k);
+    for (uint part = 0; part < keys; part += 32) {
+      float s[MFA_MAX_DECODE_ROWS];
+#pragma clang loop unroll(full)
+      for (ushort r = 0; r < rows; ++r) s[r] = 0.0f;
+      const uint count = min(32u, keys - part);
+#pragma clang loop unroll(disable)
+      for (uint key = 0; key < count; ++key) {
+        const decode_place at = place_key(K, table, p.pages, first + part + key);
+        float k[MFA_MAX_DECODE_CHUNKS];
+        decode_load(K, at.data, at.scale, decode_D, D_chunks, lane, k);
+#pragma clang loop unroll(full)
+        for (ushort r = 0; r < rows; ++r) {
+          float product = 0.0f;
+#pragma clang loop unroll(full)
+          for (ushort i = 0; i < D_chunks; ++i) {
+            product = fma(Q[r * D_chunks + i], k[i], product);
+          }
+          product = simd_sum(product);
+          s[r] = uint(lane) == key ? product : s[r];
+        }
+      }
 #pragma clang loop unroll(full)
       for (ushort r = 0; r < rows; ++r) {
-        float sum = 0.0f;
-#pragma clang loop unroll(full)
-        for (ushort i = 0; i < D_chunks; ++i) sum = fma(Q[r * D_chunks + i], k[i], sum);
-        sum = simd_sum(sum);
-        s[r] = uint(lane) == key ? sum : s[r];
+        const uint query = row[r].query, column = first + part;
+        const bool edge = score_bounded(row[r].scores, query, query + 1, column, column + 32);
+        const float logit = score_logit(row[r].scores, s[r], query, column + lane, true, edge);
+        weights[r * MFA_DECODE_BLOCK + part + lane] = logit;
+        top[r] = max(top[r], logit);
       }
     }
-
+    threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma clang loop unroll(full)
     for (ushort r = 0; r < rows; ++r) {
-      const ulong column = first + lane;
-      const bool edge =
-          score_bounded(row[r].scores, row[r].query, row[r].query + 1, first, first + 32);
-      const float logit = score_logit(row[r].scores, s[r], row[r].query, column, true, edge);
-      const float m = max(row[r].m, simd_max(logit));
+      const float m = simd_max(top[r]);
       const float base = m <= nothing ? 0.0f : m;
-      const float weight = fast::exp2(logit - base), correction = fast::exp2(row[r].m - base);
-      row[r].l = fma(row[r].l, correction, simd_sum(weight));
+      sum[r] = 0.0f;
+      for (uint part = 0; part < keys; part += 32) {
+        const ulong at = r * MFA_DECODE_BLOCK + part + lane;
+        const float weight = fast::exp2(weights[at] - base);
+        weights[at] = weight;
+        sum[r] += weight;
+      }
+      const float correction = fast::exp2(row[r].m - base);
+      row[r].l = fma(row[r].l, correction, simd_sum(sum[r]));
       row[r].m = m;
-      weights[r * 32 + lane] = weight;
 #pragma clang loop unroll(full)
       for (ushort i = 0; i < D_V_chunks; ++i) O[r * D_V_chunks + i] *= correction;
     }
@@ -263,7 +287,7 @@ inline void decode_block(const thread decode_buffers& buffers, score_buffers mas
       decode_load(V, at.data, at.scale, decode_D_V, D_V_chunks, lane, v);
 #pragma clang loop unroll(full)
       for (ushort r = 0; r < rows; ++r) {
-        const float weight = weights[r * 32 + key];
+        const float weight = weights[r * MFA_DECODE_BLOCK + key];
 #pragma clang loop unroll(full)
         for (ushort i = 0; i < D_V_chunks; ++i) {
           O[r * D_V_chunks + i] = fma(weight, v[i], O[r * D_V_chunks + i]);

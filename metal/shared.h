@@ -147,6 +147,7 @@
 
 #define MFA_MAX_DECODE_ROWS 8     // queries of all heads to a threadgroup
 #define MFA_MAX_DECODE_CHUNKS 16  // D / 32
+#define MFA_DECODE_BLOCK 256      // keys between two looks at the maximum
 
 // ---- Values of uint function constants.
 #define MFA_ACTIVATION_NONE 0

@@ -149,14 +149,14 @@ Outcome<Plan> plan(const Device& device, const Decode& problem) {
   Rows rows = rows_of(attention);
   uint64_t splits = splits_of(device, problem, rows);
   plan.tile[0] = (uint32_t)rows.each;
-  plan.tile[1] = (uint32_t)block;
+  plan.tile[1] = MFA_DECODE_BLOCK;
   plan.tile[2] = (uint32_t)std::max(attention.D, attention.Dv);
   plan.reason = splits > 1 ? "keys are split and merged" : "one pass over the keys";
   plan.steps.push_back({kernel_of(problem, rows, splits > 1),
                         bytes_of(parameters_of(problem, rows, splits)),
                         {splits, attention.Hkv * rows.blocks, attention.B},
                         threads,
-                        rows.each * block * sizeof(float)});
+                        rows.each * MFA_DECODE_BLOCK * sizeof(float)});
   if (splits > 1) {
     plan.workspace = attention.B * attention.H * attention.R * splits * (attention.Dv + 1) * 4;
     plan.steps.push_back(merge_parts(attention, splits));
