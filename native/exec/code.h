@@ -17,6 +17,7 @@ namespace mfa::exec {
 enum class Shape : uint8_t {
   linear,   // size.x is a multiple of 32, or size.y == size.z == 1: a simdgroup never wraps in x
   general,  // anything
+  whole,    // linear, and all groups are multiples of 32 threads: no lane is ever missing
 };
 
 /// The variant a threadgroup of this size needs.

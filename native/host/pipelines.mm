@@ -28,6 +28,14 @@ MTLFunctionConstantValues* values_of(const KernelDescriptor& kernel) {
   return values;
 }
 
+/// All our kernels are dispatched in multiples of 32 threads.
+MTLComputePipelineDescriptor* descriptor_of(id<MTLFunction> function) {
+  MTLComputePipelineDescriptor* made = [[[MTLComputePipelineDescriptor alloc] init] autorelease];
+  made.computeFunction = function;
+  made.threadGroupSizeIsMultipleOfThreadExecutionWidth = YES;
+  return made;
+}
+
 Status compile_failure(const KernelDescriptor& kernel, NSError* error) {
   Status status = status_of(error, Code::compile);
   status.message = std::string(kernel.function()) + " (" + kernel.text() + "): " + status.message;
@@ -89,8 +97,11 @@ Outcome<void*> PipelineCache::get(const KernelDescriptor& kernel) {
                                                                error:&error];
       id<MTLComputePipelineState> state = nil;
       if (function != nil)
-        state = [as<id<MTLDevice>>(device_.metal) newComputePipelineStateWithFunction:function
-                                                                                error:&error];
+        state = [as<id<MTLDevice>>(device_.metal)
+            newComputePipelineStateWithDescriptor:descriptor_of(function)
+                                          options:MTLPipelineOptionNone
+                                       reflection:nullptr
+                                            error:&error];
       finish(kernel, found, (void*)state, state ? Status() : compile_failure(kernel, error));
       [state release];
       [function release];
@@ -128,11 +139,15 @@ void PipelineCache::prepare(const KernelDescriptor& kernel,
     if (function == nil) return finish(kernel, found, nullptr, compile_failure(kernel, error));
     KernelDescriptor descriptor = kernel;
     [as<id<MTLDevice>>(device_.metal)
-        newComputePipelineStateWithFunction:function
-                          completionHandler:^(id<MTLComputePipelineState> state, NSError* failed) {
-                            finish(descriptor, found, (void*)state,
-                                   state ? Status() : compile_failure(descriptor, failed));
-                          }];
+        newComputePipelineStateWithDescriptor:descriptor_of(function)
+                                      options:MTLPipelineOptionNone
+                            completionHandler:^(id<MTLComputePipelineState> state,
+                                                MTLComputePipelineReflection* reflection,
+                                                NSError* failed) {
+                              (void)reflection;
+                              finish(descriptor, found, (void*)state,
+                                     state ? Status() : compile_failure(descriptor, failed));
+                            }];
     [function release];
   }
 }

@@ -96,6 +96,7 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
   const char* stage = path == Path::validated        ? "validated"
                       : path == Path::reference      ? "reference"
                       : shape == exec::Shape::linear ? "vector"
+                      : shape == exec::Shape::whole  ? "vector-whole"
                                                      : "vector-general";
   dump(record.name, (std::string(stage) + ".ll").c_str(), [&] { return text_of(module); });
   if (auto valid = verify(module, stage); !valid) return valid.take_error();

@@ -81,7 +81,7 @@ class CompiledPipeline final : public Pipeline {
   air::Reflection reflection_;
   std::atomic<size_t> code_bytes_{0};
   std::mutex mutex_;                            // guards variants_
-  std::optional<Result<Variant>> variants_[2];  // by exec::Shape
+  std::optional<Result<Variant>> variants_[3];  // by exec::Shape
 };
 
 }  // namespace
@@ -95,7 +95,7 @@ Result<std::shared_ptr<Pipeline>> make_pipeline(std::shared_ptr<const air::Metal
   if (record->type != air::FunctionType::kernel)
     return Error{"the function " + function + " is not a compute kernel"};
   auto pipeline = std::make_shared<CompiledPipeline>(library, *record, values, options);
-  auto code = pipeline->code(exec::Shape::linear);
+  auto code = pipeline->code(options.first);
   if (!code) return code.take_error();
   return std::shared_ptr<Pipeline>(std::move(pipeline));
 }

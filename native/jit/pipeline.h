@@ -20,6 +20,7 @@ enum class Path : uint8_t {
 
 struct Options {
   Path path = Path::vector;
+  exec::Shape first = exec::Shape::linear;  // the variant that is compiled at once
 };
 
 /// Thread-safe; shared by every dispatch that uses it. Keeps its Metallib alive.
@@ -33,7 +34,7 @@ class Pipeline {
   virtual size_t code_bytes() const = 0;
 };
 
-/// Specialises, vectorises and compiles the `linear` variant. Thread-safe: many pipelines may be
+/// Specialises, vectorises and compiles the first variant. Thread-safe: many pipelines may be
 /// made at once.
 Result<std::shared_ptr<Pipeline>> make_pipeline(std::shared_ptr<const air::Metallib> library,
                                                 const std::string& function,

@@ -210,9 +210,13 @@ Result<void> Commands::Dispatch::run() {
   const exec::Shapes shapes = exec::shapes(dispatch);
   const exec::Code* code[2] = {};
   const bool needed[2] = {shapes.linear, shapes.general};
+  // dispatchThreads may leave groups at the edge that are not what the pipeline promised.
+  const bool whole = kernel->whole_simdgroups() && dispatch.uniform;
+  const exec::Shape variants[2] = {whole ? exec::Shape::whole : exec::Shape::linear,
+                                   exec::Shape::general};
   for (int i = 0; i < 2; ++i) {
     if (!needed[i]) continue;
-    auto made = kernel->code(static_cast<exec::Shape>(i));
+    auto made = kernel->code(variants[i]);
     if (!made) return made.take_error();
     code[i] = *made;
   }

@@ -18,6 +18,7 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
   }
   jit::Options jit_options;
   jit_options.path = options.path;
+  if (options.whole_simdgroups) jit_options.first = exec::Shape::whole;
   auto pipeline = jit::make_pipeline(std::move(library), function, values, jit_options);
   if (!pipeline) return pipeline.take_error();
 

@@ -61,7 +61,7 @@ class Kernel {
   std::vector<Slot> buffers_, threadgroups_;
   uint32_t max_threads_ = MFA_MAX_THREADS;
   bool whole_simdgroups_ = false, validated_ = false;
-  mutable std::atomic<const exec::Code*> code_[2]{};
+  mutable std::atomic<const exec::Code*> code_[3]{};
 };
 
 }  // namespace mfa::metal

@@ -44,7 +44,8 @@ struct Lanes {
 
 class Emitter {
  public:
-  Emitter(llvm::Function& source, Control& control, llvm::TargetMachine& target);
+  /// `whole`: every simdgroup has all its lanes.
+  Emitter(llvm::Function& source, Control& control, llvm::TargetMachine& target, bool whole);
 
   /// Builds the vector program beside `source`; it takes its name when the caller erases it.
   Result<llvm::Function*> run();
@@ -161,7 +162,8 @@ class Emitter {
   llvm::DenseMap<llvm::StoreInst*, llvm::SmallVector<llvm::StoreInst*, 8>> stores_;
   llvm::DenseMap<llvm::Type*, llvm::Value*> unknown_;          // of open_phi()
   llvm::DenseMap<llvm::AllocaInst*, uint64_t> private_bytes_;  // of one lane
-  llvm::Value* mask_ = nullptr;                                // of the block being emitted
+  bool whole_;
+  llvm::Value* mask_ = nullptr;  // of the block being emitted
   llvm::Constant* lane_numbers_ = nullptr;
   uint32_t scratch_bytes_ = 64;  // the first bytes take what inactive lanes write
   bool barriers_ = false;

@@ -18,12 +18,13 @@ namespace mfa::simd {
 
 using namespace llvm;
 
-Emitter::Emitter(Function& source, Control& control, TargetMachine& target)
+Emitter::Emitter(Function& source, Control& control, TargetMachine& target, bool whole)
     : source_(source),
       control_(control),
       module_(*source.getParent()),
       layout_(module_.getDataLayout()),
-      b_(source.getContext(), InstSimplifyFolder(layout_)) {
+      b_(source.getContext(), InstSimplifyFolder(layout_)),
+      whole_(whole) {
   auto& subtarget = *target.getSubtargetImpl(source);
   // x86 names; on other targets masked accesses are expanded by lane, which is always right.
   bool avx512 = subtarget.checkFeatures("+avx512f");
@@ -58,6 +59,13 @@ void Emitter::entry() {
   result_->addParamAttr(2, Attribute::NoAlias);
   result_->addParamAttr(2, Attribute::getWithAlignment(source_.getContext(), Align(64)));
   b_.SetInsertPoint(BasicBlock::Create(source_.getContext(), "entry", result_));
+  if (whole_) {
+    // Loads and stores need no mask then. Where memory is far away that matters: not every CPU
+    // fetches ahead of masked accesses.
+    masks_[&source_.getEntryBlock()] = ConstantInt::getTrue(
+        VectorType::get(b_.getInt1Ty(), ElementCount::getFixed(MFA_SIMD_WIDTH)));
+    return;
+  }
   // Lanes beyond the last thread of the group never run.
   IRBuilder<> plain(b_.GetInsertBlock());
   GroupAccess access(plain, result_->getArg(0));

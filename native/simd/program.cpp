@@ -188,7 +188,7 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   threads.lane = emit_lane(b, m);
   Value* first = b.CreateMul(threads.simdgroup, b.getInt32(MFA_SIMD_WIDTH), "first", true, true);
   threads.linear = b.CreateAdd(first, threads.lane, "linear", true, true);
-  if (shape == exec::Shape::linear) {
+  if (shape != exec::Shape::general) {
     // A simdgroup never wraps in x: only x differs between its lanes.
     Value* x = access.group_size(0);
     Value* y = access.group_size(1);

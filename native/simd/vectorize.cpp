@@ -55,7 +55,7 @@ Result<Vectorized> vectorize(air::Specialized& kernel, TargetMachine& target,
   auto control = structure(**program);
   if (!control) return refused(kernel, control.error());
   // 3. All lanes at once.
-  Emitter emitter(**program, **control, target);
+  Emitter emitter(**program, **control, target, options.shape == exec::Shape::whole);
   auto emitted = emitter.run();
   if (!emitted) return refused(kernel, emitted.error());
   Function* f = *emitted;

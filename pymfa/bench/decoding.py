@@ -16,7 +16,7 @@ from pymfa.bench.operands import distance, float32, random
 from pymfa.bench.rounds import OURS, Call, Case
 
 KEYS = 8192
-HEADS, WIDTH = 8, 128
+HEADS, WIDTH = 16, 128  # 128 MB in float32: more than caches hold
 READING = "reading the cache"
 
 

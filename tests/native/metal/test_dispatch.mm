@@ -62,6 +62,35 @@ static void buffers_are_set_in_ranges(id<MTLDevice> device) {
   for (int i = 1; i < 40; ++i) CHECK(values[i] == 3 * i + 7);
 }
 
+/// A promise of whole simdgroups holds inside the grid; at its edge dispatchThreads may still leave
+/// a part of one, whose missing lanes do not run.
+static void promised_simdgroups_are_whole(id<MTLDevice> device) {
+  NSError* error = nil;
+  MTLComputePipelineDescriptor* promise = [[[MTLComputePipelineDescriptor alloc] init] autorelease];
+  promise.computeFunction =
+      [(id)[library_of(device, scale_source) newFunctionWithName:@"scale"] autorelease];
+  promise.threadGroupSizeIsMultipleOfThreadExecutionWidth = YES;
+  id<MTLComputePipelineState> scale =
+      [(id)[device newComputePipelineStateWithDescriptor:promise
+                                                 options:MTLPipelineOptionNone
+                                              reflection:nullptr
+                                                   error:&error] autorelease];
+  REQUIRE(scale);
+  id<MTLBuffer> x = buffer_of<float>(device, 192, [](size_t i) { return float(i); });
+  run(device, ^(id<MTLComputeCommandEncoder> encoder) {
+    const float a = 2, b = 1;
+    [encoder setComputePipelineState:scale];
+    [encoder setBuffer:x offset:0 atIndex:0];
+    [encoder setBytes:&a length:sizeof a atIndex:1];
+    [encoder setBytes:&b length:sizeof b atIndex:3];
+    [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+    [encoder setBufferOffset:64 * sizeof(float) atIndex:0];
+    [encoder dispatchThreads:MTLSizeMake(77, 1, 1) threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+  });
+  const auto* values = static_cast<const float*>([x contents]);
+  for (int i = 0; i < 192; ++i) CHECK(values[i] == (i < 64 + 77 ? 2 * i + 1 : i));
+}
+
 static void every_thread_knows_its_place(id<MTLDevice> device, MTLSize grid, MTLSize group) {
   id<MTLComputePipelineState> positions = pipeline_of(device, positions_source, "positions");
   id<MTLBuffer> out = zeros(device, grid.width * grid.height * grid.depth * 16);
@@ -181,6 +210,7 @@ int main() {
   on_all_devices([](id<MTLDevice> device) {
     bindings_hold_until_they_are_changed(device);
     buffers_are_set_in_ranges(device);
+    promised_simdgroups_are_whole(device);
     every_thread_knows_its_place(device, MTLSizeMake(64, 2, 2), MTLSizeMake(32, 2, 1));
     every_thread_knows_its_place(device, MTLSizeMake(100, 1, 1), MTLSizeMake(48, 1, 1));
     every_thread_knows_its_place(device, MTLSizeMake(17, 9, 3), MTLSizeMake(5, 4, 2));
