@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,36 @@ def test_sparsity_does_not_change_the_result(device: pymfa.Device, sparsity: str
     expected = pymfa.attention(q, k, v, mask=mask, sparsity="off", device=device)
     out = pymfa.attention(q, k, v, mask=mask, sparsity=sparsity, device=device)
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.fixture
+def direct() -> Iterator[pymfa.Device]:
+    """The form for Apple GPUs, scores and output in matrices, on the CPU device."""
+    if "cpu" not in [device.name for device in pymfa.devices()]:
+        pytest.skip("the rows are for a CPU device")
+    device = pymfa.device("cpu")
+    device.set_tiles('attention_tiles\n{false, 0, any, any, 8, 32, 4, false, "direct"},\n')
+    yield device
+    device.set_tiles(None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window": (3, 5)},
+        {"window": (20, None), "causal": "lower_right", "soft_cap": 0.7},
+        {"alibi": "batches", "sinks": True, "mask": "full", "bias": "batch"},
+        {"dropout": 0.75, "seed": 2**40 + 3, "offset": 2**35 + 1, "causal": "upper_left"},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_scores_in_the_direct_form(
+    direct: pymfa.Device, dtype: Any, options: dict[str, Any]
+) -> None:
+    plain = {
+        "batch": 2, "heads": (4, 2), "length": (70, 131), "width": 24, "causal": False,
+        "window": None, "soft_cap": None, "alibi": "none", "sinks": False, "mask": "none",
+        "bias": "none", "dropout": 0.0, "seed": 0, "offset": 0,
+    }  # fmt: skip
+    check(dtype, direct, {**plain, **options})
