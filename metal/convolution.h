@@ -3,7 +3,7 @@
 // know.
 #pragma once
 
-#include "gemm.h"
+#include "qgemm_weights.h"
 
 constant uint given_variant [[function_constant(MFA_CONSTANT_VARIANT)]];
 constant uint given_dimensions [[function_constant(MFA_CONSTANT_DIMENSIONS)]];
@@ -12,7 +12,7 @@ constant uint given_window_y [[function_constant(MFA_CONSTANT_WINDOW_Y)]];
 constant uint given_window_x [[function_constant(MFA_CONSTANT_WINDOW_X)]];
 constant bool given_part_of_window [[function_constant(MFA_CONSTANT_PART_OF_WINDOW)]];
 constant bool given_window_rows [[function_constant(MFA_CONSTANT_WINDOW_ROWS)]];
-constant uint given_data_type [[function_constant(MFA_CONSTANT_DATA_TYPE)]];
+constant uint given_transformed_type [[function_constant(MFA_CONSTANT_TRANSFORMED_TYPE)]];
 
 constant uint variant = MFA_OR(given_variant, MFA_VARIANT_IMPLICIT_GEMM);
 constant uint dimensions = MFA_OR(given_dimensions, 2);
@@ -22,22 +22,43 @@ constant uint window_x = MFA_OR(given_window_x, 1);
 constant uint window_size = window_z * window_y * window_x;
 constant bool part_of_window = MFA_OR(given_part_of_window, false);
 constant bool window_rows = MFA_OR(given_window_rows, false) && !part_of_window;
-constant uint data_type = MFA_OR(given_data_type, MFA_TYPE_FLOAT);
+constant uint data_type = MFA_OR(given_input_type, MFA_TYPE_FLOAT);
+
+constant uint transformed_type = MFA_OR(given_transformed_type, data_type);
 
 constant bool implicit_gemm = variant == MFA_VARIANT_IMPLICIT_GEMM;
 constant bool depthwise = variant == MFA_VARIANT_DEPTHWISE;
-constant bool convolution_supported =
-    dimensions >= 1 && dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
-    (implicit_gemm || depthwise) &&
+constant bool winograd_data = variant == MFA_VARIANT_WINOGRAD_DATA;
+constant bool winograd_weights = variant == MFA_VARIANT_WINOGRAD_WEIGHTS;
+constant bool winograd_inverse = variant == MFA_VARIANT_WINOGRAD_INVERSE;
+constant bool winograd = winograd_data || winograd_weights || winograd_inverse;
+
+constant bool reads_data = !winograd_weights;
+constant bool reads_weights = implicit_gemm || depthwise || winograd_weights;
+
+constant bool reads_palettes = reads_weights && palette;
+
+constant bool types_supported =
+    (!palette || (known_format && !palette_columns)) &&
     (data_type == MFA_TYPE_FLOAT || data_type == MFA_TYPE_HALF || data_type == MFA_TYPE_BFLOAT) &&
-    (M_simd | N_simd | K_simd) % 8 == 0 && M_tiles <= MFA_MAX_GEMM_ROWS &&
+    (transformed_type == data_type || transformed_type == MFA_TYPE_FLOAT);
+constant bool winograd_supported = winograd && dimensions == 2 && window_y == 3 && window_x == 3;
+constant bool direct_supported =
+    (implicit_gemm || depthwise) && dimensions >= 1 && dimensions <= 3 && window_size != 0 &&
+    B_trans && !A_trans && (M_simd | N_simd | K_simd) % 8 == 0 && M_tiles <= MFA_MAX_GEMM_ROWS &&
     M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
+constant bool convolution_supported = types_supported && (winograd_supported || direct_supported);
 
 struct convolution_buffers {
   const device uchar *data, *weights, *bias, *palette;
   device uchar* result;
-  constant mfa_convolution_parameters* parameters;
+  constant uchar* parameters;  // of the variant's type
 };
+
+/// Palettized weights as a matrix: a row for each output channel.
+inline weight_matrix palettized_weights(const thread convolution_buffers& buffers, uint C) {
+  return {buffers.weights, buffers.palette, nullptr, 0, ulong(window_size) * C, 0};
+}
 
 /// The taps that take part; compile-time numbers unless only a part of the window does.
 inline uint3 taps_of(constant mfa_convolution_parameters& p) {

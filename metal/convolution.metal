@@ -3,6 +3,22 @@
 #include "convolution.h"
 #include "convolution_depthwise.h"
 #include "convolution_gemm.h"
+#include "winograd.h"
+
+/// T: of data, weights and output; V: of what is transformed.
+template <typename T, typename V>
+inline void transform(const thread convolution_buffers& buffers, threadgroup uchar* memory,
+                      uint3 group, mfa_place place) {
+  constant mfa_winograd_parameters& p =
+      *reinterpret_cast<constant mfa_winograd_parameters*>(buffers.parameters);
+  if (winograd_data) {
+    transform_data<T, V>(buffers, p, group, place);
+  } else if (winograd_weights) {
+    transform_weights<T, V>(buffers, p, memory, group, place);
+  } else {
+    transform_products<T, V>(buffers, p, group, place);
+  }
+}
 
 template <typename T>
 inline void convolve(const thread convolution_buffers& buffers, threadgroup uchar* memory,
@@ -11,29 +27,34 @@ inline void convolve(const thread convolution_buffers& buffers, threadgroup ucha
     convolve_as_gemm<T>(buffers, memory, group, place);
   } else if (depthwise) {
     convolve_depthwise<T>(buffers, memory, group, place);
+  } else if (transformed_type == data_type) {
+    transform<T, T>(buffers, memory, group, place);
+  } else {
+    transform<T, float>(buffers, memory, group, place);
   }
 }
 
-kernel void convolution(const device uchar* data [[buffer(MFA_SLOT_DATA)]],
-                        const device uchar* weights [[buffer(MFA_SLOT_WEIGHTS)]],
-                        device uchar* result [[buffer(MFA_SLOT_RESULT)]],
-                        const device uchar* bias
-                        [[buffer(MFA_SLOT_BIAS), function_constant(has_bias)]],
-                        constant mfa_convolution_parameters& parameters
-                        [[buffer(MFA_SLOT_PARAMETERS)]],
-                        threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
-                        uint3 group [[threadgroup_position_in_grid]],
-                        ushort simdgroup [[simdgroup_index_in_threadgroup]],
-                        ushort lane [[thread_index_in_simdgroup]]) {
+kernel void convolution(
+    const device uchar* data [[buffer(MFA_SLOT_DATA), function_constant(reads_data)]],
+    const device uchar* weights [[buffer(MFA_SLOT_WEIGHTS), function_constant(reads_weights)]],
+    device uchar* result [[buffer(MFA_SLOT_RESULT)]],
+    const device uchar* bias [[buffer(MFA_SLOT_BIAS), function_constant(has_bias)]],
+    const device uchar* palettes [[buffer(MFA_SLOT_PALETTE), function_constant(reads_palettes)]],
+    constant uchar* parameters [[buffer(MFA_SLOT_PARAMETERS)]],
+    threadgroup uchar* memory [[threadgroup(MFA_SLOT_TILES)]],
+    uint3 group [[threadgroup_position_in_grid]],
+    ushort simdgroup [[simdgroup_index_in_threadgroup]],
+    ushort lane [[thread_index_in_simdgroup]]) {
   if (!convolution_supported) return;
   const ushort first = 0;
   const mfa_place place = {simdgroups == 1 ? first : simdgroup, simdgroups, lane};
   convolution_buffers buffers = {};
-  buffers.data = data;
-  buffers.weights = weights;
+  if (reads_data) buffers.data = data;
+  if (reads_weights) buffers.weights = weights;
   buffers.result = result;
-  buffers.bias = has_bias ? bias : nullptr;
-  buffers.parameters = &parameters;
+  if (has_bias) buffers.bias = bias;
+  if (reads_palettes) buffers.palette = palettes;
+  buffers.parameters = parameters;
   if (data_type == MFA_TYPE_FLOAT) {
     convolve<float>(buffers, memory, group, place);
   } else if (data_type == MFA_TYPE_HALF) {

@@ -13,18 +13,29 @@
 template <typename T>
 inline void convolve_depthwise(const thread convolution_buffers& buffers, threadgroup uchar* memory,
                                uint3 group, mfa_place place) {
-  constant mfa_convolution_parameters& p = *buffers.parameters;
+  constant mfa_convolution_parameters& p =
+      *reinterpret_cast<constant mfa_convolution_parameters*>(buffers.parameters);
   const uint outputs = p.images * p.outputs[2] * (dimensions > 1 ? p.outputs[1] : 1) *
                        (dimensions > 2 ? p.outputs[0] : 1);
   const uint channels = p.groups * p.K;
-  const uint first = group.y * MFA_DEPTHWISE_PIXELS, block = group.x * MFA_SIMDGROUP_SIZE;
+  const uint first = (p.first_block + group.y) * MFA_DEPTHWISE_PIXELS,
+             block = group.x * MFA_SIMDGROUP_SIZE;
   if (first >= outputs || block >= channels) return;  // the whole threadgroup
   const bool active = block + place.lane < channels;
   const ulong channel = min(block + place.lane, ulong(channels - 1));
   threadgroup float* weights = reinterpret_cast<threadgroup float*>(memory);
   const device T* stored = reinterpret_cast<const device T*>(buffers.weights);
   for (uint w = place.simdgroup; w < window_size; w += place.simdgroups) {
-    weights[w * MFA_SIMDGROUP_SIZE + place.lane] = float(stored[channel * window_size + w]);
+    float value;
+    if (palette) {
+      const ulong bit = (channel * window_size + w) * bits;
+      const uint number = number_at(buffers.weights + (bit >> 3), uint(bit & 7));
+      const ulong which = group_size == 0 ? 0 : channel / group_size;
+      value = value_at(buffers.palette, which * entries + number, weight_type);
+    } else {
+      value = float(stored[channel * window_size + w]);
+    }
+    weights[w * MFA_SIMDGROUP_SIZE + place.lane] = value;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
 

@@ -31,6 +31,8 @@ struct convolution_block {
   constant mfa_convolution_parameters* parameters;
   const threadgroup convolution_row* rows;
   uint3 taps;
+  weight_matrix palettized;
+  uint channel;           // the first output channel
   uint segment;           // elements
   uint row_count, width;  // of C that exist
 };
@@ -131,6 +133,22 @@ inline void fill_data(const thread convolution_block<T>& block, convolution_walk
   }
 }
 
+/// Columns of B's tile from palettized weights: what is from `column` on of every row.
+template <typename T, typename E>
+inline void fill_palettized(const thread convolution_block<T>& block, uint column, mfa_tile<E> tile,
+                            ushort first, ushort length, mfa_place place) {
+  for (ushort n = place.simdgroup; n < tile.rows; n += place.simdgroups) {
+    threadgroup E* to = tile.data + uint(n) * tile.leading + first;
+    const uint row = block.channel + min(uint(n), block.width - 1);
+    const weight_group group = load_group(block.palettized, row, column, place.lane);
+    for (ushort c = 0; c < length; c += MFA_SIMDGROUP_SIZE) {
+      const bool inside = c + place.lane < length;
+      const float value = weight_at(block.palettized, group, row, column + c, place.lane, inside);
+      if (inside) to[c + place.lane] = n < block.width ? E(value) : E(0);
+    }
+  }
+}
+
 /// The same columns of B's tile.
 template <typename T, typename E>
 inline void fill_weights(const thread convolution_block<T>& block, convolution_walk walk,
@@ -145,6 +163,10 @@ inline void fill_weights(const thread convolution_block<T>& block, convolution_w
   if (dimensions > 2) {
     const uint z = part_of_window ? p.window_first[0] + walk.z * p.window_step[0] : walk.z;
     position += z * window_y * window_x;
+  }
+  if (palette) {
+    fill_palettized(block, position * p.C + walk.at, tile, first, length, place);
+    return;
   }
   const device T* weights = block.weights + ulong(position) * p.C + walk.at;
   const ulong leading = ulong(window_size) * p.C;
@@ -265,11 +287,12 @@ inline void convolve_block(const thread convolution_block<T>& block, threadgroup
 template <typename T>
 inline void convolve_as_gemm(const thread convolution_buffers& buffers, threadgroup uchar* memory,
                              uint3 group, mfa_place place) {
-  constant mfa_convolution_parameters& p = *buffers.parameters;
+  constant mfa_convolution_parameters& p =
+      *reinterpret_cast<constant mfa_convolution_parameters*>(buffers.parameters);
   const uint outputs =
       p.outputs[2] * (dimensions > 1 ? p.outputs[1] : 1) * (dimensions > 2 ? p.outputs[0] : 1);
   const uint M = p.images * outputs;
-  const uint m = group.y * M_group, n = group.x * N_group;
+  const uint m = (p.first_block + group.y) * M_group, n = group.x * N_group;
   if (m >= M || n >= p.K) return;  // the whole threadgroup
   threadgroup convolution_row* rows = reinterpret_cast<threadgroup convolution_row*>(memory);
   fill_rows(rows, p, m, M - m, place);
@@ -279,9 +302,11 @@ inline void convolve_as_gemm(const thread convolution_buffers& buffers, threadgr
   const ulong channel = ulong(group.z) * p.K + n;
   block.data = reinterpret_cast<const device T*>(buffers.data) + ulong(group.z) * p.C;
   block.weights = reinterpret_cast<const device T*>(buffers.weights) + channel * window_size * p.C;
+  if (palette) block.palettized = palettized_weights(buffers, p.C);
+  block.channel = channel;
   block.bias = has_bias ? reinterpret_cast<const device T*>(buffers.bias) + channel : nullptr;
   block.result = reinterpret_cast<device T*>(buffers.result) + channel;
-  block.parameters = buffers.parameters;
+  block.parameters = &p;
   block.rows = rows;
   block.taps = taps_of(p);
   block.segment = window_rows ? window_x * p.C : p.C;

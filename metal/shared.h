@@ -126,7 +126,6 @@
 #define MFA_CONSTANT_PART_OF_WINDOW 455    // bool: only some positions of the window take part
 #define MFA_CONSTANT_WINDOW_ROWS 456       // bool: a row of the window is contiguous in the data
 #define MFA_CONSTANT_TRANSFORMED_TYPE 457  // uint, MTLDataType of what Winograd's GEMM multiplies
-#define MFA_CONSTANT_PALETTE_BITS 458      // uint: bits of an index; 0: dense weights
 
 // ---- Defaults of undefined tile constants.
 #define MFA_DEFAULT_M_SIMD 32
@@ -348,8 +347,11 @@ struct mfa_cast_parameters {
 /// Output o (0 <= o < outputs) along a dimension meets tap t (0 <= t < taps) of the window at input
 /// coordinate first + o * step + t * tap_step, with the weight at window position
 /// window_first + t * window_step.
+///
+/// Threadgroups (., y, .) stand for blocks of outputs; the first one is number first_block.
 struct mfa_convolution_parameters {
   uint32_t images, groups;
+  uint32_t first_block, reserved;
   uint32_t C, K;  // channels of one group
   uint32_t input[3], outputs[3], taps[3];
   int32_t first[3], step[3], tap_step[3];
@@ -358,6 +360,21 @@ struct mfa_convolution_parameters {
   uint64_t output_image,
       output_stride[3];  // likewise; from one output of this dispatch to the next
   uint64_t output_first;
+};
+
+/// Slot 20 of convolution's Winograd variants: F(3x3, 3x3) of two-dimensional images. Tiles are
+/// numbered image by image, row by row. What is transformed is 25 matrices, `plane` elements apart,
+/// whose rows are `leading` apart, a multiple of 32: tiles x C for the data, C x filters for the
+/// weights, tiles x filters for the products. What fills rows up means nothing.
+struct mfa_winograd_parameters {
+  uint32_t images, height, width, outputs_y, outputs_x, tiles_y, tiles_x;
+  int32_t padding_y, padding_x;
+  uint32_t first_tile, tiles;  // of this block
+  uint32_t channels;           // of the block: of the data, or filters
+  uint32_t C;                  // weights: input channels of a filter
+  uint64_t pixel;              // elements from one pixel of data or output to the next
+  uint64_t first_channel;      // of the block in a pixel, or the first filter
+  uint64_t plane, leading;
 };
 
 #define MFA_CAST_PER_THREAD 8  // elements a thread of `cast` converts
@@ -379,6 +396,13 @@ struct mfa_convolution_parameters {
 /// Implicit GEMM: what is known of each row of the block, then tiles as GEMM has them.
 #define MFA_CONVOLUTION_ROW_BYTES 32
 #define MFA_DEPTHWISE_PIXELS 64  // outputs of a threadgroup of the depthwise variant
+#define MFA_WINOGRAD_INPUT 5     // edge of the part of the image that a tile reads
+#define MFA_WINOGRAD_OUTPUT 3    // edge of the outputs of a tile; also of the window
+#define MFA_WINOGRAD_PLANES 25   // products per tile and pair of channels
+#define MFA_WINOGRAD_TILES 8     // tiles of a threadgroup
+#define MFA_WINOGRAD_FILTERS 32  // of a threadgroup that transforms weights: one for each lane
+// One tap of as many channels as there are lanes; then all taps of K_simd channels, turned over.
+#define MFA_WINOGRAD_WEIGHT_BYTES(K_simd) ((32u + 9u * (K_simd)) * MFA_WINOGRAD_FILTERS * 4u)
 
 /// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
 #define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \

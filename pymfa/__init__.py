@@ -6,7 +6,7 @@ from .arrays import bfloat16
 from .buffer import Buffer
 from .cache import QuantizedKV, quantize_kv
 from .commands import Commands
-from .convolution import convolution
+from .convolution import ConvolutionDesc, convolution
 from .decoding import attention_decode, attention_varlen, merge_attention
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
@@ -32,6 +32,7 @@ from .problem import (
     QgemmDesc,
 )
 from .quantized import Palettized, Quantized, dequantize, palettize, quantize
+from .winograd import WinogradWeights
 
 
 def explain(problem: Problem) -> Explanation:
@@ -58,6 +59,7 @@ __all__ = [
     "CastDesc",
     "Commands",
     "Constant",
+    "ConvolutionDesc",
     "DecodeDesc",
     "Device",
     "Error",
@@ -76,6 +78,7 @@ __all__ = [
     "Quantized",
     "QuantizedKV",
     "Unsupported",
+    "WinogradWeights",
     "attention",
     "attention_backward",
     "attention_decode",

@@ -189,6 +189,16 @@ class Commands:
         return int(self._info().operations)
 
     @property
+    def command_buffers(self) -> int:
+        """How many hold the operations: one, or more after a long convolution."""
+        return int(self._info().command_buffers)
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of device memory that operations took for themselves."""
+        return int(self._info().workspace)
+
+    @property
     def gpu_time(self) -> float:
         """Seconds that the device worked, once the commands have run."""
         info = self._info()

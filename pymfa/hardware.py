@@ -40,6 +40,7 @@ class Device:
         self.max_buffer_length = int(info.max_buffer_length)
         self.page_size = int(info.page_size)
         self.unified_memory = bool(info.unified_memory)
+        self.cache_size = int(info.cache_size)
 
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike = "float16") -> Array:
         """An array of zeros in a buffer of its own: page aligned and never copied."""

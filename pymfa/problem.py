@@ -267,6 +267,10 @@ class Explanation:
     threadgroup_memory: int
     workspace: int
     cached: bool
+    dispatches: int
+    command_buffers: int
+    blocks: tuple[int, int]  # by Winograd: of image tiles and of filters
+    block_sizes: tuple[int, int]  # tiles and filters in the largest of them
 
     @classmethod
     def from_native(cls, value: Any) -> Explanation:
@@ -282,6 +286,10 @@ class Explanation:
             threadgroup_memory=int(value.threadgroup_memory),
             workspace=int(value.workspace),
             cached=bool(value.cached),
+            dispatches=int(value.dispatches),
+            command_buffers=int(value.command_buffers),
+            blocks=(int(value.blocks[0]), int(value.blocks[1])),
+            block_sizes=(int(value.block_sizes[0]), int(value.block_sizes[1])),
         )
 
 

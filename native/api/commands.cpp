@@ -97,6 +97,8 @@ mfa_status mfa_commands_get_info(mfa_commands commands, mfa_commands_info* info)
     mfa_commands_info filled = {};
     filled.state = static_cast<mfa_commands_state>(from.host->state());
     filled.operations = from.host->operations();
+    filled.command_buffers = from.host->command_buffers();
+    filled.workspace = from.host->workspace_bytes();
     filled.gpu_start_time = from.host->gpu_start_time();
     filled.gpu_end_time = from.host->gpu_end_time();
     // The message is set once, with the state, and does not change while someone reads it.

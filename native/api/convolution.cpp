@@ -6,6 +6,7 @@
 #include "api/problems.h"
 #include "api/structs.h"
 #include "host/encode.h"
+#include "host/plan.h"
 
 namespace mfa::api {
 
@@ -121,6 +122,8 @@ Outcome<host::Convolution> problem_of(const mfa_convolution_desc* given, bool bi
   MFA_TRY(check_enum("desc->padding_mode", desc.padding_mode, MFA_PADDING_VALID));
   MFA_TRY(check_enum("desc->algorithm", desc.algorithm, MFA_ALGORITHM_WINOGRAD));
   MFA_TRY(check_enum("desc->activation", desc.activation, MFA_ACTIVATION_SILU));
+  MFA_TRY(check_enum("desc->weights", desc.weights, MFA_WEIGHTS_WINOGRAD));
+  MFA_TRY(check_enum("desc->bit_order", desc.bit_order, MFA_BITS_MSB_FIRST));
   host::Convolution problem = {};
   problem.type = desc.type ? desc.type : MFA_TYPE_HALF;
   MFA_TRY(check_float_type(problem.type, "desc->type"));
@@ -144,6 +147,18 @@ Outcome<host::Convolution> problem_of(const mfa_convolution_desc* given, bool bi
   problem.algorithm = static_cast<host::Algorithm>(desc.algorithm);
   problem.transposed = desc.transposed;
   problem.bias = bias;
+  problem.weights = static_cast<host::Weights>(desc.weights);
+  bool palettized = desc.weights == MFA_WEIGHTS_PALETTIZED;
+  if (palettized && (desc.palette_bits < 1 || desc.palette_bits > 8))
+    return failure(Code::invalid_argument, "desc->palette_bits is %u, expected 1 to 8",
+                   desc.palette_bits);
+  if (!palettized && (desc.palette_bits || desc.palette_group || desc.bit_order))
+    return failure(Code::invalid_argument,
+                   "desc->palette_bits is %u but desc->weights is not MFA_WEIGHTS_PALETTIZED",
+                   desc.palette_bits);
+  problem.palette_bits = desc.palette_bits;
+  problem.palette_group = desc.palette_group;
+  problem.msb_first = desc.bit_order == MFA_BITS_MSB_FIRST;
   return problem;
 }
 
@@ -164,6 +179,53 @@ Status take(Operands& all, const char* name, const mfa_operand& given, uint64_t 
   return all.take(name, given, footprint, element, use, operand);
 }
 
+/// Weights in whichever form they come, with their palettes.
+Status take_weights(Operands& all, const mfa_convolution_operands& given,
+                    const host::Convolution& c, host::ConvolutionOperands& taken) {
+  uint64_t element = element_size(c.type), K = c.K;
+  if (c.weights == host::Weights::winograd)
+    return take(all, "weights", given.weights, c.type == MFA_TYPE_HALF ? 2 : 4, Use::read,
+                {host::winograd_weight_bytes(c) / (c.type == MFA_TYPE_HALF ? 2 : 4)},
+                taken.weights);
+  if (c.weights == host::Weights::dense)
+    return take(all, "weights", given.weights, element, Use::read,
+                {K, c.window[0], c.window[1], c.window[2], c.C / c.groups}, taken.weights);
+  uint64_t count = 1;
+  for (uint64_t size : {K, c.window[0], c.window[1], c.window[2], c.C / c.groups})
+    if (__builtin_mul_overflow(count, size, &count) || count > INT64_MAX / 8)
+      return failure(Code::invalid_argument, "weights is larger than any memory");
+  MFA_TRY(take(all, "weights", given.weights, 1, Use::read, {(count * c.palette_bits + 7) / 8},
+               taken.weights));
+  uint64_t palettes = c.palette_group ? (K + c.palette_group - 1) / c.palette_group : 1;
+  return take(all, "palette", given.palette, element, Use::read,
+              {count ? palettes : 0, uint64_t(1) << c.palette_bits}, taken.palette);
+}
+
+Status transform_weights(mfa_commands commands, const mfa_convolution_desc* desc,
+                         const mfa_convolution_operands* operands) {
+  Target target;
+  MFA_TRY(target.open(commands));
+  mfa_convolution_operands given;
+  MFA_TRY(MFA_READ(operands, given, mfa_convolution_operands));
+  auto checked = problem_of(desc, false);
+  if (!checked.ok()) return checked.status();
+  if (checked->weights == host::Weights::winograd)
+    return failure(Code::invalid_argument,
+                   "desc->weights is MFA_WEIGHTS_WINOGRAD, expected what is to be transformed");
+  Operands all;
+  host::ConvolutionOperands taken;
+  MFA_TRY(take_weights(all, given, *checked, taken));
+  uint64_t element = checked->type == MFA_TYPE_HALF ? 2 : 4;
+  MFA_TRY(take(all, "result", given.result, element, Use::write,
+               {host::winograd_weight_bytes(*checked) / element}, taken.result));
+  MFA_TRY(all.check_overlap());
+  if (!all.device()) return {};
+  auto on = target.on(all.device());
+  if (!on.ok()) return on.status();
+  MFA_TRY(host::encode_weights(**on, *checked, taken));
+  return target.close();
+}
+
 Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
                    const mfa_convolution_operands* operands) {
   Target target;
@@ -180,8 +242,7 @@ Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
   host::ConvolutionOperands taken;
   MFA_TRY(take(all, "data", given.data, element, Use::read,
                {N, c.input[0], c.input[1], c.input[2], c.C}, taken.data));
-  MFA_TRY(take(all, "weights", given.weights, element, Use::read,
-               {K, c.window[0], c.window[1], c.window[2], c.C / c.groups}, taken.weights));
+  if (any) MFA_TRY(take_weights(all, given, c, taken));
   if (c.bias) MFA_TRY(take(all, "bias", given.bias, element, Use::read, {K}, taken.bias));
   MFA_TRY(take(all, "result", given.result, element, Use::write,
                {c.images, c.output[0], c.output[1], c.output[2], c.K}, taken.result));
@@ -191,6 +252,14 @@ Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
   if (!on.ok()) return on.status();
   MFA_TRY(host::encode(**on, c, taken));
   return target.close();
+}
+
+Status weights_size(const mfa_convolution_desc* desc, uint64_t* bytes) {
+  auto checked = problem_of(desc, false);
+  if (!checked.ok()) return checked.status();
+  MFA_TRY(require(bytes, "bytes"));
+  *bytes = host::winograd_weight_bytes(*checked);
+  return {};
 }
 
 Status output_sizes(const mfa_convolution_desc* desc, uint64_t* sizes) {
@@ -215,4 +284,14 @@ mfa_status mfa_convolution(mfa_commands commands, const mfa_convolution_desc* de
 
 mfa_status mfa_convolution_output_size(const mfa_convolution_desc* desc, uint64_t sizes[3]) {
   return call("mfa_convolution_output_size", [&] { return output_sizes(desc, sizes); });
+}
+
+mfa_status mfa_convolution_weights(mfa_commands commands, const mfa_convolution_desc* desc,
+                                   const mfa_convolution_operands* operands) {
+  return call("mfa_convolution_weights",
+              [&] { return transform_weights(commands, desc, operands); });
+}
+
+mfa_status mfa_convolution_weights_size(const mfa_convolution_desc* desc, uint64_t* bytes) {
+  return call("mfa_convolution_weights_size", [&] { return weights_size(desc, bytes); });
 }

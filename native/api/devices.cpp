@@ -52,6 +52,7 @@ mfa_status mfa_device_get_info(mfa_device device, mfa_device_info* info) {
     filled.max_buffer_length = from.max_buffer_length;
     filled.page_size = from.page_size;
     filled.unified_memory = from.unified_memory;
+    filled.cache_size = from.cache_size;
     return MFA_WRITE(info, filled, mfa_device_info);
   });
 }

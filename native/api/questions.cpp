@@ -162,6 +162,12 @@ Status explain(mfa_device handle, const mfa_problem* problem, mfa_explanation* e
     filled.cached = filled.cached && (*on)->pipelines().has(step.kernel);
   for (int i = 0; i < 3; ++i) filled.tile[i] = planned->tile[i];
   filled.workspace = planned->workspace;
+  filled.dispatches = static_cast<uint32_t>(planned->steps.size());
+  filled.command_buffers = host::command_buffers(**on, *planned);
+  for (int i = 0; i < 2; ++i) {
+    filled.blocks[i] = planned->blocks[i];
+    filled.block_sizes[i] = planned->block_sizes[i];
+  }
   filled.kernel = kernel.c_str();
   filled.variant = variant.c_str();
   filled.reason = reason.c_str();

@@ -63,6 +63,14 @@ class Commands {
   Status check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
   void count_operation() { ++operations_; }
 
+  /// Memory for the steps of one operation; the next operation's may be the same.
+  Outcome<std::shared_ptr<Buffer>> workspace(uint64_t bytes);
+  uint64_t workspace_bytes() const { return workspace_bytes_; }
+  /// The next dispatch is so many floating-point operations and should not make the command buffer
+  /// take longer than `seconds`: if it would, another one begins. Not over a wrapped encoder.
+  Status expect_work(double operations, double seconds);
+  uint32_t command_buffers() const { return uint32_t(earlier_.size()) + 1; }
+
   Status set_label(const std::string& label);
   Status on_completed(Completion completion);
   Status commit();
@@ -82,13 +90,27 @@ class Commands {
     Status status;
     double start = 0, end = 0;
     std::vector<Completion> completions;
+    std::vector<std::shared_ptr<Buffer>> workspaces;  // until the commands have run
+
+    void part_ended(const Status& status, double start, double end);
   };
+  /// A command buffer that is full.
+  struct Part {
+    Object buffer;
+    double work;  // 0: not known
+  };
+  double known_work() const { return dispatches_ == expected_ ? work_ : 0; }
 
   void bind(void* pipeline, const Binding* bindings, size_t count);
   Status refuse_wrapped(const char* what) const;
 
   std::shared_ptr<Device> device_;
   Object buffer_, encoder_;
+  std::vector<Part> earlier_;
+  double work_ = 0;                         // of the current command buffer
+  uint32_t dispatches_ = 0, expected_ = 0;  // in it, and those whose work is part of work_
+  uint64_t workspace_bytes_ = 0;
+  std::string label_;
   bool wrapped_ = false;
   uint32_t operations_ = 0;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();

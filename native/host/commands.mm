@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "host/metal_objects.h"
+#include "host/workspace.h"
 
 namespace mfa::host {
 
@@ -45,6 +46,13 @@ Outcome<std::shared_ptr<Commands>> Commands::wrap(std::shared_ptr<Device> device
 Commands::~Commands() {
   // Metal insists that every encoder is ended before it goes.
   if (!wrapped_ && encoder_) [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
+}
+
+void Commands::Shared::part_ended(const Status& ended, double from, double to) {
+  std::lock_guard lock(mutex);
+  if (start == 0) start = from;
+  end = to;
+  if (status.ok()) status = ended;
 }
 
 State Commands::state() const {
@@ -95,6 +103,7 @@ void Commands::bind(void* pipeline, const Binding* bindings, size_t count) {
 }
 
 void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
+  ++dispatches_;
   @autoreleasepool {
     id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
     bind(pipeline, bindings, count);
@@ -131,6 +140,47 @@ Status Commands::refuse_wrapped(const char* what) const {
   return failure(Code::wrong_state, "commands wrap an encoder: its owner %s", what);
 }
 
+Outcome<std::shared_ptr<Buffer>> Commands::workspace(uint64_t bytes) {
+  // Over a caller's encoder nobody says when the memory is free again, so it is not the pool's.
+  if (wrapped_) {
+    workspace_bytes_ += bytes;
+    return Buffer::make(device_, bytes, Storage::private_);
+  }
+  for (const std::shared_ptr<Buffer>& buffer : shared_->workspaces)
+    if (buffer->length >= bytes) return buffer;
+  auto taken = device_->workspaces().take(device_, bytes);
+  if (taken.ok()) {
+    shared_->workspaces.push_back(*taken);
+    workspace_bytes_ += (*taken)->length;
+  }
+  return taken;
+}
+
+Status Commands::expect_work(double operations, double seconds) {
+  bool fits = work_ == 0 || work_ + operations <= seconds * device_->rate();
+  if (wrapped_ || fits) {
+    work_ += operations;
+    ++expected_;
+    return {};
+  }
+  @autoreleasepool {
+    id<MTLCommandBuffer> buffer = [as<id<MTLCommandQueue>>(device_->queue) commandBuffer];
+    id<MTLComputeCommandEncoder> encoder = [buffer computeCommandEncoder];
+    if (encoder == nil)
+      return failure(Code::out_of_memory, "device \"%s\" gave no command buffer",
+                     device_->name.c_str());
+    [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
+    earlier_.push_back({std::move(buffer_), known_work()});
+    buffer_ = Object::retain((void*)buffer);
+    encoder_ = Object::retain((void*)encoder);
+    work_ = operations;
+    expected_ = 1;
+    dispatches_ = 0;
+    if (!label_.empty()) MFA_TRY(set_label(label_));
+  }
+  return {};
+}
+
 Status Commands::set_label(const std::string& label) {
   auto open = encoder();
   if (!open.ok()) return open.status();
@@ -138,6 +188,7 @@ Status Commands::set_label(const std::string& label) {
     if (buffer_) [as<id<MTLCommandBuffer>>(buffer_) setLabel:string(label)];
     [as<id<MTLComputeCommandEncoder>>(encoder_) setLabel:string(label)];
   }
+  label_ = label;
   return {};
 }
 
@@ -184,19 +235,37 @@ Status Commands::finish_encoding() {
     [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
     encoder_ = Object();
     std::shared_ptr<Shared> shared = shared_;
-    [buffer addCompletedHandler:^(id<MTLCommandBuffer> ended) {
-      std::vector<Completion> completions;
+    std::shared_ptr<Device> device = device_;
+    auto part_ended = [shared, device](id<MTLCommandBuffer> ended, double work) {
+      double start = [ended GPUStartTime], end = [ended GPUEndTime];
       Status status;
       if ([ended status] != MTLCommandBufferStatusCompleted)
         status = status_of([ended error], Code::execution);
+      else if (work != 0)
+        device->measured(work, end - start);
+      shared->part_ended(status, start, end);
+    };
+    for (const Part& part : earlier_) {
+      double work = part.work;
+      [as<id<MTLCommandBuffer>>(part.buffer) addCompletedHandler:^(id<MTLCommandBuffer> ended) {
+        part_ended(ended, work);
+      }];
+      [as<id<MTLCommandBuffer>>(part.buffer) commit];
+    }
+    double work = known_work();
+    [buffer addCompletedHandler:^(id<MTLCommandBuffer> ended) {
+      part_ended(ended, work);
+      std::vector<Completion> completions;
+      std::vector<std::shared_ptr<Buffer>> workspaces;
+      Status status;
       {
         std::lock_guard lock(shared->mutex);
-        shared->start = [ended GPUStartTime];
-        shared->end = [ended GPUEndTime];
-        shared->status = status;
+        status = shared->status;
         shared->state = status.ok() ? State::completed : State::failed;
         completions.swap(shared->completions);
+        workspaces.swap(shared->workspaces);
       }
+      workspaces.clear();
       for (const Completion& completion : completions) completion(status);
       {
         std::lock_guard lock(shared->mutex);

@@ -15,6 +15,7 @@ namespace mfa::host {
 
 class Library;
 class PipelineCache;
+class WorkspacePool;
 struct TileTables;
 
 enum class Backend { metal = 1, cpu = 2, reference = 3 };
@@ -35,6 +36,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Backend backend = Backend::metal;
   uint32_t simd_width = 32, max_threads = 1024, workers = 0;
   uint64_t max_threadgroup_memory = 0, max_buffer_length = 0, page_size = 0;
+  uint64_t cache_size = 8 << 20;  // what the device does not tell is taken to be this
   bool unified_memory = true;
 
   /// Rows that are tried before the built-in tuning tables; null: none. Once set they stay as long
@@ -46,6 +48,12 @@ class Device : public std::enable_shared_from_this<Device> {
 
   /// Pipelines of this product's kernels.
   PipelineCache& pipelines() { return *pipelines_; }
+  WorkspacePool& workspaces() { return *workspaces_; }
+
+  /// Floating-point operations per second, as command buffers whose work was known have shown.
+  double rate() const { return rate_.load(std::memory_order_relaxed); }
+  void measured(double operations, double seconds);
+
   /// The library embedded at build time, opened on first use.
   Outcome<std::shared_ptr<Library>> default_library();
 
@@ -54,6 +62,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
   std::atomic<const TileTables*> tiles_{nullptr};
   std::unique_ptr<PipelineCache> pipelines_;
+  std::unique_ptr<WorkspacePool> workspaces_;
+  std::atomic<double> rate_;
   struct Default;
   std::unique_ptr<Default> default_;
 };

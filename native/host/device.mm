@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include "host/metal_objects.h"
 #include "host/pipelines.h"
 #include "host/tile_tables.h"
+#include "host/workspace.h"
 
 namespace mfa::host {
 
@@ -34,6 +36,7 @@ Device::Device(Object object, unsigned index)
     name = text([extras mfaDeviceName]);
     backend = name == "reference" ? Backend::reference : Backend::cpu;
     workers = (uint32_t)[extras mfaWorkers];
+    if (uint64_t told = [extras mfaCacheSize]) cache_size = told;
   } else {
     name = "metal:" + std::to_string(index);
   }
@@ -43,6 +46,9 @@ Device::Device(Object object, unsigned index)
   page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   unified_memory = [device hasUnifiedMemory];
   pipelines_ = std::make_unique<PipelineCache>(*this);
+  workspaces_ = std::make_unique<WorkspacePool>();
+  // Until something was measured.
+  rate_ = backend == Backend::metal ? 1e12 : 5e10 * std::max(workers, 1u);
   read_tiles();
 }
 
@@ -70,6 +76,12 @@ void Device::set_tiles(std::unique_ptr<TileTables> tables) {
 }
 
 Device::~Device() = default;
+
+void Device::measured(double operations, double seconds) {
+  if (!(seconds > 1e-4)) return;  // mostly the time it takes to start
+  double found = operations / seconds, known = rate();
+  rate_.store(known + (found - known) / 4, std::memory_order_relaxed);
+}
 
 const std::vector<std::shared_ptr<Device>>& Device::all() {
   // Never destroyed: handles and completion callbacks may outlive static destructors.

@@ -16,5 +16,8 @@ Status encode(Commands& commands, const Decode& problem, const DecodeOperands& o
 Status encode(Commands& commands, const Merge& problem, const MergeOperands& operands);
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands);
 Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands);
+/// Only the weights, transformed for Winograd, into `result`.
+Status encode_weights(Commands& commands, const Convolution& problem,
+                      const ConvolutionOperands& operands);
 
 }  // namespace mfa::host

@@ -16,6 +16,8 @@ const Operand& operand_of(Place::Of of, const ConvolutionOperands& operands,
       return operands.data ? operands.data : operands.result;  // bound but not read
     case Place::Of::weights:
       return operands.weights ? operands.weights : operands.result;
+    case Place::Of::palette:
+      return operands.palette;
     case Place::Of::bias:
       return operands.bias;
     case Place::Of::result:
@@ -28,10 +30,10 @@ const Operand& operand_of(Place::Of of, const ConvolutionOperands& operands,
 
 }  // namespace
 
-Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands) {
+static Status encode_plan(Commands& commands, const Outcome<Plan>& planned,
+                          const ConvolutionOperands& operands) {
   auto open = commands.encoder();
   if (!open.ok()) return open.status();
-  auto planned = plan(*commands.device(), problem);
   if (!planned.ok()) return planned.status();
   // Compiles first, so that a failure leaves the commands as they were.
   std::vector<void*> pipelines;
@@ -42,7 +44,7 @@ Status encode(Commands& commands, const Convolution& problem, const ConvolutionO
   }
   Operand workspace;
   if (planned->workspace) {
-    auto buffer = Buffer::make(commands.device(), planned->workspace, Storage::private_);
+    auto buffer = commands.workspace(planned->workspace);
     if (!buffer.ok()) return buffer.status();
     workspace.buffer = *buffer;
   }
@@ -62,10 +64,20 @@ Status encode(Commands& commands, const Convolution& problem, const ConvolutionO
     Grid grid;
     for (int d = 0; d < 3; ++d) grid.size[d] = step.grid[d];
     grid.threads_per_threadgroup[0] = step.threads;
+    MFA_TRY(commands.expect_work(step.work, seconds_per_command_buffer));
     commands.dispatch(pipelines[i], bindings.data(), bindings.size(), grid);
   }
   commands.count_operation();
   return {};
+}
+
+Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands) {
+  return encode_plan(commands, plan(*commands.device(), problem), operands);
+}
+
+Status encode_weights(Commands& commands, const Convolution& problem,
+                      const ConvolutionOperands& operands) {
+  return encode_plan(commands, plan_winograd_weights(*commands.device(), problem), operands);
 }
 
 }  // namespace mfa::host

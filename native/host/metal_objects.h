@@ -19,6 +19,7 @@
 - (NSString*)mfaDeviceName;
 - (NSUInteger)mfaWorkers;
 - (id<MTLDevice>)mfaValidatingDevice;
+- (NSUInteger)mfaCacheSize;
 @end
 @protocol MFAFunctionExtras <NSObject>
 - (NSArray<id<MTLBinding>>*)mfaBindings;

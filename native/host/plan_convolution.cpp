@@ -5,7 +5,7 @@
 #include <cinttypes>
 #include <numeric>
 
-#include "host/plan.h"
+#include "host/plan_convolution.h"
 #include "host/tuning.h"
 #include "shared.h"
 
@@ -78,16 +78,27 @@ Outcome<Plan> plan_product(const Device& device, const Convolution& problem) {
   gemm.activation = problem.activation;
   gemm.trans_b = true;
   gemm.bias = problem.bias;
-  auto planned = plan(device, gemm);
-  if (!planned.ok()) return planned;
-  planned->reason = "a window of one element: a matrix product";
-  for (Step& step : planned->steps) {
-    step.places = {{MFA_SLOT_A, Place::Of::data},
-                   {MFA_SLOT_B, Place::Of::weights},
-                   {MFA_SLOT_C, Place::Of::result}};
-    if (problem.bias) step.places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
+  const uint64_t rows = gemm.M, element = type_size(problem.type);
+  const double work_per_row = 2.0 * (double)gemm.K * (double)problem.K;
+  const double room = device.rate() * seconds_per_command_buffer / std::max(work_per_row, 1.0);
+  const uint64_t most = round_up((uint64_t)std::min(room, (double)rows) + 1, 64);
+  Plan result;
+  for (uint64_t first = 0; first < rows; first += most) {
+    gemm.M = std::min(most, rows - first);
+    auto planned = plan(device, gemm);
+    if (!planned.ok()) return planned;
+    if (first == 0) result = *planned, result.steps.clear();
+    for (Step& step : planned->steps) {
+      step.places = {{MFA_SLOT_A, Place::Of::data, first * problem.C * element},
+                     {MFA_SLOT_B, Place::Of::weights},
+                     {MFA_SLOT_C, Place::Of::result, first * problem.K * element}};
+      if (problem.bias) step.places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
+      step.work = work_per_row * (double)gemm.M;
+      result.steps.push_back(std::move(step));
+    }
   }
-  return planned;
+  result.reason = "a window of one element: a matrix product";
+  return result;
 }
 
 /// The outputs that one dispatch computes: all, or, transposed, those of one phase of the stride.
@@ -150,7 +161,7 @@ std::vector<Phase> phases_of(const Convolution& problem) {
   return phases;
 }
 
-std::string parameters_of(const Convolution& problem, const Phase& phase) {
+mfa_convolution_parameters parameters_of(const Convolution& problem, const Phase& phase) {
   mfa_convolution_parameters p = {};
   p.images = (uint32_t)problem.images;
   p.groups = (uint32_t)problem.groups;
@@ -174,25 +185,29 @@ std::string parameters_of(const Convolution& problem, const Phase& phase) {
   }
   p.input_image = input;
   p.output_image = output;
-  return {reinterpret_cast<const char*>(&p), sizeof p};
+  return p;
 }
 
-KernelDescriptor kernel_of(const Convolution& problem, uint32_t variant) {
-  KernelDescriptor kernel("convolution");
-  kernel.set("variant", MFA_CONSTANT_VARIANT, variant);
-  kernel.set("dimensions", MFA_CONSTANT_DIMENSIONS, problem.dimensions);
-  if (problem.dimensions > 2)
-    kernel.set("window_z", MFA_CONSTANT_WINDOW_Z, (uint32_t)problem.window[0]);
-  if (problem.dimensions > 1)
-    kernel.set("window_y", MFA_CONSTANT_WINDOW_Y, (uint32_t)problem.window[1]);
-  kernel.set("window_x", MFA_CONSTANT_WINDOW_X, (uint32_t)problem.window[2]);
-  kernel.set("part_of_window", MFA_CONSTANT_PART_OF_WINDOW, problem.transposed);
-  kernel.set("data_type", MFA_CONSTANT_DATA_TYPE, problem.type);
-  kernel.set("fused_bias", MFA_CONSTANT_FUSED_BIAS, problem.bias);
-  kernel.set("activation", MFA_CONSTANT_ACTIVATION, problem.activation);
-  kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
-  kernel.set("B_trans", MFA_CONSTANT_B_TRANS, true);
-  return kernel;
+/// The dispatches of one phase: as many as keep each of them short.
+void add_steps(const Device& device, Step step, mfa_convolution_parameters p, uint64_t blocks,
+               double work_per_block, Plan& plan) {
+  double room = device.rate() * seconds_per_command_buffer / std::max(work_per_block, 1.0);
+  uint64_t most = std::max<uint64_t>(1, (uint64_t)std::min(room, (double)blocks));
+  uint64_t count = (blocks + most - 1) / most;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t first = blocks * i / count, end = blocks * (i + 1) / count;
+    p.first_block = (uint32_t)first;
+    step.parameters.assign(reinterpret_cast<const char*>(&p), sizeof p);
+    step.grid[1] = end - first;
+    step.work = work_per_block * (double)(end - first);
+    plan.steps.push_back(step);
+  }
+}
+
+/// Multiplications and additions per output pixel.
+double work_per_pixel(const Convolution& problem, const Phase& phase) {
+  return 2.0 * (double)(phase.taps[0] * phase.taps[1] * phase.taps[2]) *
+         (double)(problem.C / problem.groups) * (double)problem.K;
 }
 
 std::vector<Place> places_of(const Convolution& problem) {
@@ -200,6 +215,8 @@ std::vector<Place> places_of(const Convolution& problem) {
                                {MFA_SLOT_WEIGHTS, Place::Of::weights},
                                {MFA_SLOT_RESULT, Place::Of::result}};
   if (problem.bias) places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
+  if (problem.weights == Weights::palettized)
+    places.push_back({MFA_SLOT_PALETTE, Place::Of::palette});
   return places;
 }
 
@@ -210,7 +227,7 @@ bool is_depthwise(const Convolution& problem) {
 Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
   Plan plan;
   plan.reason = "one input channel per group: depthwise";
-  KernelDescriptor kernel = kernel_of(problem, MFA_VARIANT_DEPTHWISE);
+  KernelDescriptor kernel = convolution_kernel(problem, MFA_VARIANT_DEPTHWISE);
   uint64_t window = problem.window[0] * problem.window[1] * problem.window[2];
   uint64_t memory = window * MFA_SIMDGROUP_SIZE * sizeof(float);
   if (memory > device.max_threadgroup_memory)
@@ -225,13 +242,14 @@ Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
   kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
   for (const Phase& phase : phases_of(problem)) {
     uint64_t pixels = problem.images * phase.outputs[0] * phase.outputs[1] * phase.outputs[2];
-    plan.steps.push_back({kernel,
-                          parameters_of(problem, phase),
-                          {round_up(problem.K, MFA_SIMDGROUP_SIZE) / MFA_SIMDGROUP_SIZE,
-                           round_up(pixels, MFA_DEPTHWISE_PIXELS) / MFA_DEPTHWISE_PIXELS, 1},
-                          uint32_t(MFA_SIMDGROUP_SIZE) * splits,
-                          memory,
-                          places_of(problem)});
+    uint64_t columns = round_up(problem.K, MFA_SIMDGROUP_SIZE) / MFA_SIMDGROUP_SIZE;
+    Step step = {kernel,          {},
+                 {columns, 0, 1}, uint32_t(MFA_SIMDGROUP_SIZE) * splits,
+                 memory,          places_of(problem)};
+    // Every element is read for one multiplication.
+    add_steps(device, step, parameters_of(problem, phase),
+              round_up(pixels, MFA_DEPTHWISE_PIXELS) / MFA_DEPTHWISE_PIXELS,
+              10 * MFA_DEPTHWISE_PIXELS * work_per_pixel(problem, phase), plan);
   }
   return plan;
 }
@@ -245,7 +263,7 @@ Outcome<Plan> plan_implicit(const Device& device, const Convolution& problem) {
   if (!tile)
     return failure(Code::unsupported, "device \"%s\" has no tile for this convolution",
                    device.name.c_str());
-  KernelDescriptor kernel = kernel_of(problem, MFA_VARIANT_IMPLICIT_GEMM);
+  KernelDescriptor kernel = convolution_kernel(problem, MFA_VARIANT_IMPLICIT_GEMM);
   kernel.set("window_rows", MFA_CONSTANT_WINDOW_ROWS,
              !problem.transposed && problem.groups == 1 && problem.dilation[2] == 1);
   kernel.set("M_simd", MFA_CONSTANT_M_SIMD, tile->M_simd);
@@ -265,24 +283,72 @@ Outcome<Plan> plan_implicit(const Device& device, const Convolution& problem) {
   uint64_t blocks = round_up(problem.K / problem.groups, N_group) / N_group;
   for (const Phase& phase : phases) {
     uint64_t pixels = problem.images * phase.outputs[0] * phase.outputs[1] * phase.outputs[2];
-    plan.steps.push_back({kernel,
-                          parameters_of(problem, phase),
-                          {blocks, round_up(pixels, M_group) / M_group, problem.groups},
-                          uint32_t(MFA_SIMDGROUP_SIZE) * tile->M_splits * tile->N_splits,
-                          convolution_memory(*tile, problem.type),
-                          places_of(problem)});
+    Step step = {kernel,
+                 {},
+                 {blocks, 0, problem.groups},
+                 uint32_t(MFA_SIMDGROUP_SIZE) * tile->M_splits * tile->N_splits,
+                 convolution_memory(*tile, problem.type),
+                 places_of(problem)};
+    add_steps(device, step, parameters_of(problem, phase), round_up(pixels, M_group) / M_group,
+              M_group * work_per_pixel(problem, phase), plan);
   }
   return plan;
 }
 
 }  // namespace
 
+KernelDescriptor convolution_kernel(const Convolution& problem, uint32_t variant) {
+  KernelDescriptor kernel("convolution");
+  kernel.set("variant", MFA_CONSTANT_VARIANT, variant);
+  kernel.set("dimensions", MFA_CONSTANT_DIMENSIONS, problem.dimensions);
+  if (problem.dimensions > 2)
+    kernel.set("window_z", MFA_CONSTANT_WINDOW_Z, (uint32_t)problem.window[0]);
+  if (problem.dimensions > 1)
+    kernel.set("window_y", MFA_CONSTANT_WINDOW_Y, (uint32_t)problem.window[1]);
+  kernel.set("window_x", MFA_CONSTANT_WINDOW_X, (uint32_t)problem.window[2]);
+  kernel.set("part_of_window", MFA_CONSTANT_PART_OF_WINDOW, problem.transposed);
+  kernel.set("data_type", MFA_CONSTANT_DATA_TYPE, problem.type);
+  kernel.set("fused_bias", MFA_CONSTANT_FUSED_BIAS, problem.bias);
+  kernel.set("activation", MFA_CONSTANT_ACTIVATION, problem.activation);
+  kernel.set("parameters", MFA_CONSTANT_PARAMETERS, true);
+  kernel.set("B_trans", MFA_CONSTANT_B_TRANS, true);
+  if (problem.weights == Weights::palettized) {
+    kernel.set("quantization", MFA_CONSTANT_QUANTIZATION, uint32_t(MFA_QUANTIZATION_PALETTE));
+    kernel.set("bits", MFA_CONSTANT_BITS, problem.palette_bits);
+    kernel.set("group_size", MFA_CONSTANT_GROUP_SIZE, problem.palette_group);
+    kernel.set("msb_first", MFA_CONSTANT_MSB_FIRST, problem.msb_first);
+    // Then 8 weights in a row begin with a byte, wherever the kernel begins to read.
+    kernel.set("byte_rows", MFA_CONSTANT_BYTE_ROWS, problem.C / problem.groups % 8 == 0);
+  }
+  return kernel;
+}
+
+uint32_t command_buffers(const Device& device, const Plan& plan) {
+  double work = 0, most = device.rate() * seconds_per_command_buffer;
+  uint32_t count = plan.steps.empty() ? 0 : 1;
+  for (const Step& step : plan.steps) {
+    bool full = work != 0 && work + step.work > most;
+    count += full;
+    work = full ? step.work : work + step.work;
+  }
+  return count;
+}
+
 Outcome<Plan> plan(const Device& device, const Convolution& problem) {
   MFA_TRY(check_limits(problem));
   if (pixels_of(problem) == 0 || problem.K == 0) return Plan();
-  if (problem.algorithm == Algorithm::winograd)
-    return failure(Code::unsupported, "Winograd is not possible here");
-  if (is_matrix_product(problem)) return plan_product(device, problem);
+  if (problem.algorithm == Algorithm::winograd || problem.weights == Weights::winograd) {
+    if (problem.algorithm == Algorithm::direct)
+      return failure(Code::unsupported,
+                     "weights that are transformed for Winograd serve no other "
+                     "algorithm");
+    MFA_TRY(winograd_applies(problem));
+    return plan_winograd(device, problem);
+  }
+  if (problem.algorithm == Algorithm::automatic && winograd_pays(problem))
+    return plan_winograd(device, problem);
+  if (is_matrix_product(problem) && problem.weights == Weights::dense)
+    return plan_product(device, problem);
   if (is_depthwise(problem)) return plan_depthwise(device, problem);
   return plan_implicit(device, problem);
 }

@@ -138,6 +138,7 @@ struct CastOperands {
   Operand source, destination;
 };
 
+enum class Weights { dense = 0, palettized = 1, winograd = 2 };
 enum class Algorithm { automatic = 0, direct = 1, winograd = 2 };
 
 /// Data N, spatial..., C; weights K, window..., C / groups; output N, spatial..., K. Arrays have
@@ -151,11 +152,14 @@ struct Convolution {
   uint64_t padding[3];  // before the first element; transposed: how much of the output is cut off
   uint32_t activation;
   Algorithm algorithm;
+  Weights weights;
+  uint32_t palette_bits, palette_group;  // output channels that share a palette; 0: all
+  bool msb_first;
   bool transposed, bias;
 };
 
 struct ConvolutionOperands {
-  Operand data, weights, bias, result;
+  Operand data, weights, palette, bias, result;
 };
 
 }  // namespace mfa::host

@@ -29,6 +29,8 @@ constexpr GemmTile gemm_tiles[] = {
     {false, 0, any, 16, any, any, 64, 16, 64, 1, 1, 0, 0, true, true, "at most 16 columns"},
     {false, 0, 32, any, any, any, 32, 64, 64, 1, 1, 0, 0, true, true, "at most 32 rows"},
     {false, 0, any, 32, any, any, 64, 32, 64, 1, 1, 0, 0, true, true, "at most 32 columns"},
+    {false, 0, 40, any, any, any, 40, 64, 64, 1, 1, 0, 0, true, true, "at most 40 rows"},
+    {false, 0, 48, any, any, any, 48, 64, 64, 1, 1, 0, 0, true, true, "at most 48 rows"},
     {false, 0, any, any, 32, any, 64, 64, 32, 1, 1, 0, 0, true, true, "K is at most 32"},
     {false, BF16, any, any, any, 65536, 64, 64, 64, 1, 1, 0, 0, false, true, "few BF16 elements",
      "bf16"},

@@ -117,6 +117,8 @@ typedef struct mfa_device_info {
   uint64_t max_buffer_length;
   uint64_t page_size;  /* memory aligned to it is never copied by mfa_buffer_wrap */
   bool unified_memory; /* buffer contents are what the device works on */
+  uint64_t cache_size; /* of the last level, in bytes; 8 MiB where the device does not tell. What
+                        * mfa_convolution sizes its blocks by */
 } mfa_device_info;
 
 /* Devices are listed once per process; the order does not change. */
@@ -203,10 +205,12 @@ typedef enum mfa_commands_state {
 typedef struct mfa_commands_info {
   size_t size;
   mfa_commands_state state;
-  uint32_t operations;   /* encoded so far */
-  double gpu_start_time; /* seconds on the device's clock, the CPU's own for CPU devices; */
-  double gpu_end_time;   /* both 0 until the commands have completed */
-  const char* error;     /* "" unless failed; valid as long as the commands */
+  uint32_t operations;      /* encoded so far */
+  double gpu_start_time;    /* seconds on the device's clock, the CPU's own for CPU devices; */
+  double gpu_end_time;      /* both 0 until the commands have completed */
+  const char* error;        /* "" unless failed; valid as long as the commands */
+  uint32_t command_buffers; /* that hold the operations: 1, or more after a long convolution */
+  uint64_t workspace;       /* bytes of device memory that operations took for themselves */
 } mfa_commands_info;
 
 /* Begins commands in the device's queue. */
@@ -551,6 +555,12 @@ typedef enum mfa_algorithm {
   MFA_ALGORITHM_WINOGRAD = 2 /* F(3x3, 3x3); unsupported where it does not apply */
 } mfa_algorithm;
 
+typedef enum mfa_weights {
+  MFA_WEIGHTS_DENSE = 0,      /* of the descriptor's type */
+  MFA_WEIGHTS_PALETTIZED = 1, /* packed numbers of palette_bits bits, in the same order */
+  MFA_WEIGHTS_WINOGRAD = 2    /* what mfa_convolution_weights made */
+} mfa_weights;
+
 /* Convolution in 1 to 3 dimensions as neural networks mean it (no mirroring of the window),
  * accumulated in FP32:
  *   result = activation(sum over window and channels of data * weights + bias)
@@ -579,18 +589,31 @@ typedef struct mfa_convolution_desc {
   mfa_padding padding_mode;
   mfa_algorithm algorithm;
   mfa_activation activation;
+  mfa_weights weights;
+  uint32_t palette_bits;   /* palettized weights: 1 to 8; palettes have 2^bits entries */
+  uint32_t palette_group;  /* how many output channels share a palette; 0: all */
+  mfa_bit_order bit_order; /* of palettized weights */
   bool transposed; /* the adjoint of a convolution: each input is spread over a window of outputs */
 } mfa_convolution_desc;
 
 typedef struct mfa_convolution_operands {
   size_t size;
   mfa_operand data, weights, result;
-  mfa_operand bias; /* may be absent */
+  mfa_operand bias;    /* may be absent */
+  mfa_operand palette; /* with palettized weights: palettes of the descriptor's type */
 } mfa_convolution_operands;
 
-/* The result may not overlap anything else. */
+/* The result may not overlap anything else. Long work continues in further command buffers of about
+ * 2 ms each, so that others who share the device have their turn; not over a wrapped encoder. */
 mfa_status mfa_convolution(mfa_commands commands, const mfa_convolution_desc* desc,
                            const mfa_convolution_operands* operands);
+/* Weights, dense or palettized, transformed once for many convolutions by Winograd: `desc` is that
+ * of the convolutions but for `weights`, which says what is given. N, input, padding and activation
+ * do not matter. Only operands weights, palette and result are used; the result is of
+ * mfa_convolution_weights_size bytes. */
+mfa_status mfa_convolution_weights(mfa_commands commands, const mfa_convolution_desc* desc,
+                                   const mfa_convolution_operands* operands);
+mfa_status mfa_convolution_weights_size(const mfa_convolution_desc* desc, uint64_t* bytes);
 /* The spatial sizes of the result; as many as `dimensions` are written. */
 mfa_status mfa_convolution_output_size(const mfa_convolution_desc* desc, uint64_t sizes[3]);
 
@@ -650,6 +673,11 @@ typedef struct mfa_explanation {
   uint64_t threadgroup_memory;
   uint64_t workspace; /* bytes of device memory taken while the operation runs */
   bool cached;        /* the pipeline is compiled already */
+  /* Convolution. */
+  uint32_t dispatches;
+  uint32_t command_buffers; /* of about 2 ms each, by the rate that the device has shown so far */
+  uint64_t blocks[2];       /* by Winograd: how many blocks of image tiles and of filters */
+  uint64_t block_sizes[2];  /* tiles of 3x3 outputs, and filters, of the largest of them */
 } mfa_explanation;
 
 /* Compiles what `count` problems need, in parallel, so that the operations later start at once.

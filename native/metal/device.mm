@@ -69,6 +69,10 @@ static const NSUInteger default_queue_capacity = 64;
   return mfa::exec::workers();
 }
 
+- (NSUInteger)mfaCacheSize {
+  return mfa::metal::cache_size();
+}
+
 - (NSString*)name {
   return _name;
 }

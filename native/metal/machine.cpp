@@ -23,6 +23,22 @@ uint64_t memory_size() {
   return bytes;
 }
 
+uint64_t cache_size() {
+  // What sysconf tells for AMD's processors is the sum over parts that share nothing.
+  uint64_t bytes = 0;
+  for (int index = 0;; ++index) {
+    const std::string path = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);
+    std::ifstream file(path + "/size");
+    uint64_t kibibytes = 0;
+    if (!(file >> kibibytes)) break;
+    bytes = std::max(bytes, kibibytes << 10);
+  }
+  for (int level : {_SC_LEVEL3_CACHE_SIZE, _SC_LEVEL2_CACHE_SIZE}) {
+    if (bytes == 0) bytes = static_cast<uint64_t>(std::max(sysconf(level), 0L));
+  }
+  return bytes;
+}
+
 /// Empty where the kernel does not tell, as on ARM.
 static std::string model_name() {
   std::ifstream info("/proc/cpuinfo");

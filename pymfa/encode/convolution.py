@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .. import native
 from ..arrays import FLOATS, Array, expect_dtype, expect_output, expect_shape, operand
 from ..errors import InvalidType, InvalidValue
 from ..problem import ACTIVATIONS, ALGORITHMS, TYPES, choice
+from ..quantized import Palettized, Quantized
 from .strides import in_place
 
 if TYPE_CHECKING:
@@ -40,28 +42,29 @@ def encode(
     """`copy`: inputs that are not packed may be copied now."""
     commands.encoding(NAME)
     x = _input("x", x)
-    w = _input("w", w)
-    expect_dtype(f"{NAME}: w", w, x.dtype)
+    stored = _weights(w, x.dtype, groups)
+    w = stored.shape
     if not 3 <= x.ndim <= 5:
         raise InvalidValue(
             f"{NAME}: x has shape {x.shape}; expected (images, spatial sizes..., channels) with 1 "
             "to 3 spatial sizes"
         )
-    if w.ndim != x.ndim:
+    if len(w) != x.ndim:
         raise InvalidValue(
-            f"{NAME}: w has shape {w.shape}; expected {x.ndim} dimensions as x: (output channels, "
+            f"{NAME}: w has shape {w}; expected {x.ndim} dimensions as x: (output channels, "
             "window..., input channels / groups)"
         )
     desc = describe(
-        x.shape, w.shape, x.dtype.name, stride=stride, padding=padding, dilation=dilation,
+        x.shape, w, x.dtype.name, stride=stride, padding=padding, dilation=dilation,
         groups=groups, transposed=transposed, output_padding=output_padding,
         activation=activation, algorithm=algorithm,
     )  # fmt: skip
-    shape = (x.shape[0], *output_size(desc), w.shape[0])
+    stored.describe(desc)
+    shape = (x.shape[0], *output_size(desc), w[0])
     if bias is not None:
         bias = _input("bias", bias)
         expect_dtype(f"{NAME}: bias", bias, x.dtype)
-        expect_shape(f"{NAME}: bias", bias, (w.shape[0],))
+        expect_shape(f"{NAME}: bias", bias, (w[0],))
         bias = in_place(f"{NAME}: bias", bias, usable=bias.flags.c_contiguous, copy=copy)
     result = np.empty(shape, x.dtype) if out is None else _input("out", out)
     expect_dtype(f"{NAME}: out", result, x.dtype)
@@ -72,19 +75,75 @@ def encode(
             "a packed array"
         )
     x = in_place(f"{NAME}: x", x, usable=x.flags.c_contiguous, copy=copy)
-    w = in_place(f"{NAME}: w", w, usable=w.flags.c_contiguous, copy=copy)
-    expect_output(f"{NAME}: out", result, x=x, w=w, bias=bias)
+    data = stored.data
+    data = in_place(f"{NAME}: w", data, usable=data.flags.c_contiguous, copy=copy)
+    expect_output(f"{NAME}: out", result, x=x, w=data, bias=bias, palettes=stored.palettes)
     if result.size == 0:
         return result
-    operands = native.struct("mfa_convolution_operands")
-    for slot, array in (("data", x), ("weights", w), ("bias", bias), ("result", result)):
-        if array is None or array.size == 0:
-            continue
-        buffer, offset = commands.memory.place(array, output=array is result)
-        target = getattr(operands, slot)
-        target.buffer, target.offset = buffer.handle, offset
+    operands = place(
+        commands, result, data=x, weights=data, bias=bias, palette=stored.palettes, result=result
+    )
     native.call("mfa_convolution", commands.handle, desc, operands)
     return result
+
+
+def place(commands: Commands, output: Array, **arrays: Array | None) -> Any:
+    """The mfa_convolution_operands."""
+    operands = native.struct("mfa_convolution_operands")
+    for slot, array in arrays.items():
+        if array is None or array.size == 0:
+            continue
+        buffer, offset = commands.memory.place(array, output=array is output)
+        target = getattr(operands, slot)
+        target.buffer, target.offset = buffer.handle, offset
+    return operands
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Weights in the form they come in."""
+
+    shape: tuple[int, ...]
+    data: Array
+    palettes: Array | None = None
+    kind: str = "DENSE"
+    bits: int = 0
+    group_size: int = 0
+    msb_first: bool = False
+
+    def describe(self, desc: Any) -> None:
+        desc.weights = native.number("MFA_WEIGHTS_" + self.kind)
+        desc.palette_bits, desc.palette_group = self.bits, self.group_size
+        desc.bit_order = native.number("MFA_BITS_MSB_FIRST" if self.msb_first
+                                       else "MFA_BITS_LSB_FIRST")  # fmt: skip
+
+
+def _weights(w: Any, dtype: Any, groups: int) -> Stored:
+    from ..winograd import WinogradWeights
+
+    if isinstance(w, WinogradWeights):
+        if w.dtype != dtype:
+            raise InvalidType(f"{NAME}: w is for {w.dtype.name}; expected {dtype.name}")
+        if w.groups != groups:
+            raise InvalidValue(f"{NAME}: w was made for {w.groups} groups; expected {groups}")
+        return Stored(w.shape, w.data, kind="WINOGRAD")
+    return stored_weights(NAME, w, dtype)
+
+
+def stored_weights(name: str, w: Any, dtype: Any) -> Stored:
+    if isinstance(w, Quantized):
+        raise InvalidType(f"{name}: w is affine; expected an array or what palettize returned")
+    if isinstance(w, Palettized):
+        expect_dtype(f"{name}: w's palettes", w.palettes, dtype)
+        if w.axis != 0:
+            raise InvalidValue(
+                f"{name}: w has palettes along axis {w.axis}; expected 0, the output channels"
+            )
+        return Stored(w.shape, w.packed, w.palettes, "PALETTIZED", w.bits, w.group_size or 0,
+                      w.msb_first)  # fmt: skip
+    array = operand(f"{name}: w", w)
+    expect_dtype(f"{name}: w", array, dtype)
+    return Stored(array.shape, array)
 
 
 def describe(

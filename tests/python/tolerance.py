@@ -404,3 +404,53 @@ def naive_convolution(
             weights = w[(slice(g * per_out, (g + 1) * per_out), *tap)]
             out[..., g * per_out : (g + 1) * per_out] += data @ weights.T
     return out
+
+
+# F(3x3, 3x3) with the points 0, 1, -1, 1/2 and infinity: y = A^T ((G g G^T) * (B^T d B)) A.
+WINOGRAD_A = np.array([[4, 4, 2, 8, 0], [0, 4, -2, 4, 0], [0, 4, 2, 2, 2]], np.float64)
+WINOGRAD_B = (
+    np.array(
+        [[1, -2, -1, 2, 0], [0, -1, 1, 2, 0], [0, 1, -3, 2, 0], [0, -2, 0, 2, 0], [0, 1, -2, -1, 2]]
+    )
+    / 4
+)
+WINOGRAD_G = np.array([[6, 0, 0], [3, 3, 3], [-2, 2, -2], [-4, -2, -1], [0, 0, 6]]) / 6
+
+
+def winograd_terms(x: Array, w: Array, padding: tuple[tuple[int, int], ...], groups: int) -> Array:
+    """What convolving gives if each sum of the three transforms adds magnitudes: the numbers that
+    are rounded on the way are that large. x is N, H, W, C; w is K, 3, 3, C / groups."""
+    x = np.pad(np.abs(x.astype(np.float64)), [(0, 0), *padding, (0, 0)])
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    ty, tx = -(-height // 3), -(-width // 3)
+    x = np.pad(x, [(0, 0), (0, ty * 3 + 2 - x.shape[1]), (0, tx * 3 + 2 - x.shape[2]), (0, 0)])
+    a, b, g = (np.abs(m) for m in (WINOGRAD_A, WINOGRAD_B, WINOGRAD_G))
+    u = np.einsum("ij,kjlc,ml->kimc", g, np.abs(w.astype(np.float64)), g)
+    tiles = np.lib.stride_tricks.sliding_window_view(x, (5, 5), axis=(1, 2))[:, ::3, ::3]
+    v = np.einsum("ij,nyxcjl,ml->nyximc", b, tiles, b)
+    per_in, per_out = w.shape[-1], w.shape[0] // groups
+    m = np.concatenate(
+        [
+            np.einsum(
+                "nyximc,kimc->nyximk",
+                v[..., i * per_in : (i + 1) * per_in],
+                u[i * per_out : (i + 1) * per_out],
+                optimize=True,
+            )
+            for i in range(groups)
+        ],
+        axis=-1,
+    )
+    y = np.einsum("ij,nyxjlk,ml->nyixmk", a, m, a)
+    return y.reshape(len(x), ty * 3, tx * 3, -1)[:, :height, :width]
+
+
+def winograd_bound(x: Array, w: Array, padding: tuple[tuple[int, int], ...], groups: int) -> Array:
+    """How far Winograd may be from the exact result, before that is rounded.
+
+    V, U and M are rounded once each to the type that is multiplied: float16 for float16, else
+    float32. Each transform adds up at most 2 x 5 numbers and the GEMM C, in float32.
+    """
+    unit = 2.0**-11 if x.dtype == np.float16 else 2.0**-24
+    sums = np.sqrt(w.shape[-1]) + 30
+    return (3 * unit + sums * 2.0**-24) * winograd_terms(x, w, padding, groups)

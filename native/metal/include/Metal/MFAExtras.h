@@ -16,6 +16,8 @@ NS_ASSUME_NONNULL_BEGIN
 - (id<MTLDevice>)mfaValidatingDevice;
 /// Threads that run threadgroups.
 - (NSUInteger)mfaWorkers;
+/// Bytes of the last-level cache; 0 where the machine does not tell.
+- (NSUInteger)mfaCacheSize;
 @end
 
 @protocol MFAFunctionExtras <NSObject>

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+// A 3x3 convolution -> Winograd's transforms with batched GEMMs between, block by block.
+//
+//   for blocks of tiles:                     (or with the loops the other way round)
+//     V = transform(data of the tiles)
+//     for blocks of filters:
+//       U = transform(weights of the filters)
+//       M = V * U, 25 times
+//       result = transform(M)
+//
+// V, U and M of one pair of blocks fit the device's cache. What the inner loop transforms is
+// transformed again in every turn of the outer one: that is cheaper than memory beyond the cache.
+#include <algorithm>
+#include <cinttypes>
+
+#include "host/plan_convolution.h"
+#include "host/tuning.h"
+#include "shared.h"
+
+namespace mfa::host {
+
+namespace {
+
+uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+/// A transform of 25 elements takes as long as so many operations of a GEMM.
+constexpr double transform_work = 400;
+
+/// FP16 is multiplied as FP16. What BF16 would round, its few bits could not bear.
+uint32_t transformed_type(const Convolution& problem) {
+  return problem.type == MFA_TYPE_HALF ? MFA_TYPE_HALF : MFA_TYPE_FLOAT;
+}
+
+struct Shape {
+  uint64_t tiles_y, tiles_x, tiles, C, K;  // channels of one group
+  uint32_t element;                        // bytes of what is transformed
+  bool kept;                               // U is given
+};
+
+Shape shape_of(const Convolution& problem) {
+  Shape shape;
+  shape.tiles_y = ceil_div(problem.output[1], MFA_WINOGRAD_OUTPUT);
+  shape.tiles_x = ceil_div(problem.output[2], MFA_WINOGRAD_OUTPUT);
+  shape.tiles = problem.images * shape.tiles_y * shape.tiles_x;
+  shape.C = problem.C / problem.groups;
+  shape.K = problem.K / problem.groups;
+  shape.element = type_size(transformed_type(problem));
+  shape.kept = problem.weights == Weights::winograd;
+  return shape;
+}
+
+/// Rows of what is transformed are filled up, so that lanes need no guards.
+uint64_t padded(uint64_t columns) { return round_up(columns, MFA_SIMDGROUP_SIZE); }
+
+/// How tiles and filters are cut, and which of the loops is inside.
+struct Blocks {
+  uint64_t tiles, filters;  // of a block
+  uint64_t tile_blocks, filter_blocks;
+  bool tiles_outside;
+  // Bytes of V, U and M, each at the start of a page.
+  uint64_t data, weights, products;
+};
+
+void size_blocks(const Shape& shape, Blocks& blocks) {
+  auto bytes = [&](uint64_t elements) {
+    return round_up(elements * MFA_WINOGRAD_PLANES * shape.element, 4096);
+  };
+  blocks.tile_blocks = ceil_div(shape.tiles, blocks.tiles);
+  blocks.filter_blocks = ceil_div(shape.K, blocks.filters);
+  blocks.data = bytes(blocks.tiles * padded(shape.C));
+  blocks.weights = shape.kept ? 0 : bytes(shape.C * padded(blocks.filters));
+  blocks.products = bytes(blocks.tiles * padded(blocks.filters));
+}
+
+/// What transforms cost, in units of one 5x5 tile of one channel. A pair of weights is transformed
+/// in about twice the time; a dispatch is worth some 50,000.
+double transform_cost(const Shape& shape, Blocks& blocks) {
+  constexpr double weight_cost = 2, dispatch_cost = 5e4;
+  double data = (double)shape.tiles * shape.C,
+         weights = shape.kept ? 0 : weight_cost * shape.C * shape.K;
+  double pairs = (double)blocks.tile_blocks * blocks.filter_blocks;
+  double outside = data + weights * blocks.tile_blocks,
+         inside = weights + data * blocks.filter_blocks;
+  if (blocks.filter_blocks == 1) outside = inside;  // U stays: the loops are the same
+  blocks.tiles_outside = outside <= inside && blocks.filter_blocks != 1;
+  return std::min(outside, inside) + pairs * 3 * dispatch_cost;
+}
+
+/// Filters in equal blocks, tiles in as large ones as then fit half of the cache: the other half is
+/// for what is read and written.
+Blocks choose_blocks(const Device& device, const Shape& shape) {
+  constexpr uint64_t step = 64;  // a GEMM's block
+  uint64_t budget = device.cache_size / 2;
+  Blocks best = {};
+  double least = 0;
+  for (uint64_t parts = 1;; ++parts) {
+    Blocks blocks = {};
+    blocks.filters = std::min(shape.K, round_up(ceil_div(shape.K, parts), step));
+    blocks.tiles = 1;
+    size_blocks(shape, blocks);
+    uint64_t per_tile =
+        MFA_WINOGRAD_PLANES * shape.element * (padded(shape.C) + padded(blocks.filters));
+    uint64_t room = budget > blocks.weights ? (budget - blocks.weights) / per_tile : 0;
+    bool last = blocks.filters <= step;
+    if (room >= std::min(shape.tiles, step) || last) {
+      room = std::max<uint64_t>(room, 8);
+      if (room < shape.tiles) {
+        uint64_t equal = ceil_div(shape.tiles, ceil_div(shape.tiles, room));
+        room = std::min(room >= step ? room / step * step : room, round_up(equal, step));
+      }
+      blocks.tiles = std::min(shape.tiles, room);
+      size_blocks(shape, blocks);
+      double cost = transform_cost(shape, blocks);
+      if (best.tiles == 0 || cost < least) {
+        best = blocks;
+        least = cost;
+      }
+    }
+    if (last) break;
+  }
+  return best;
+}
+
+/// Adds the steps of one convolution, which all groups but the last share with others.
+class Builder {
+ public:
+  Builder(const Device& device, const Convolution& problem)
+      : device_(device),
+        problem_(problem),
+        shape_(shape_of(problem)),
+        blocks_(choose_blocks(device, shape_)),
+        data_(kernel(MFA_VARIANT_WINOGRAD_DATA, false)),
+        kept_(problem.weights == Weights::winograd),
+        weights_(kernel(MFA_VARIANT_WINOGRAD_WEIGHTS, false)),
+        products_(kernel(MFA_VARIANT_WINOGRAD_INVERSE, problem.bias)) {}
+
+  /// All of U, group by group.
+  Plan build_weights() {
+    plan_.reason = "weights for Winograd F(3x3, 3x3)";
+    for (group_ = 0; group_ < problem_.groups; ++group_) {
+      mfa_winograd_parameters p = parameters();
+      p.channels = (uint32_t)shape_.K;
+      p.first_channel = group_ * shape_.K;
+      p.leading = padded(shape_.K);
+      p.plane = shape_.C * p.leading;
+      std::vector<Place> places = weight_places();
+      places.push_back({MFA_SLOT_RESULT, Place::Of::result,
+                        group_ * MFA_WINOGRAD_PLANES * p.plane * shape_.element});
+      add(weights_, p, ceil_div(p.channels, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
+          MFA_WINOGRAD_WEIGHT_BYTES(channels()), std::move(places),
+          transform_work * p.channels * shape_.C);
+    }
+    return std::move(plan_);
+  }
+
+  Outcome<Plan> build() {
+    for (group_ = 0; group_ < problem_.groups; ++group_) {
+      uint64_t outer = blocks_.tiles_outside ? blocks_.tile_blocks : blocks_.filter_blocks;
+      uint64_t inner = blocks_.tiles_outside ? blocks_.filter_blocks : blocks_.tile_blocks;
+      for (uint64_t i = 0; i < outer; ++i) {
+        blocks_.tiles_outside ? add_data(i) : add_weights(i);
+        for (uint64_t j = 0; j < inner; ++j) {
+          uint64_t tiles = blocks_.tiles_outside ? i : j, filters = blocks_.tiles_outside ? j : i;
+          blocks_.tiles_outside ? add_weights(filters) : add_data(tiles);
+          MFA_TRY(add_product(tiles, filters));
+          add_inverse(tiles, filters);
+        }
+      }
+    }
+    plan_.workspace = blocks_.data + blocks_.weights + blocks_.products;
+    plan_.blocks[0] = blocks_.tile_blocks;
+    plan_.blocks[1] = blocks_.filter_blocks;
+    plan_.block_sizes[0] = blocks_.tiles;
+    plan_.block_sizes[1] = blocks_.filters;
+    plan_.reason = "3x3 with stride 1: Winograd F(3x3, 3x3)";
+    return std::move(plan_);
+  }
+
+ private:
+  KernelDescriptor kernel(uint32_t variant, bool last) const {
+    Convolution constants = problem_;
+    constants.bias = last;
+    if (variant != MFA_VARIANT_WINOGRAD_INVERSE) constants.activation = MFA_ACTIVATION_NONE;
+    KernelDescriptor kernel = convolution_kernel(constants, variant);
+    kernel.set("transformed_type", MFA_CONSTANT_TRANSFORMED_TYPE, transformed_type(problem_));
+    if (variant == MFA_VARIANT_WINOGRAD_WEIGHTS)
+      kernel.set("K_simd", MFA_CONSTANT_K_SIMD, channels());
+    uint16_t splits = simdgroups();
+    kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
+    return kernel;
+  }
+  /// What a threadgroup that transforms weights can hold: on a GPU at most 32 KiB.
+  uint16_t channels() const { return device_.backend == Backend::metal ? 16 : 32; }
+  uint16_t simdgroups() const { return device_.backend == Backend::metal ? 4 : 1; }
+
+  uint64_t tiles_in(uint64_t block) const {
+    return std::min(blocks_.tiles, shape_.tiles - block * blocks_.tiles);
+  }
+  uint64_t filters_in(uint64_t block) const {
+    return std::min(blocks_.filters, shape_.K - block * blocks_.filters);
+  }
+
+  mfa_winograd_parameters parameters() const {
+    mfa_winograd_parameters p = {};
+    p.images = (uint32_t)problem_.images;
+    p.height = (uint32_t)problem_.input[1];
+    p.width = (uint32_t)problem_.input[2];
+    p.outputs_y = (uint32_t)problem_.output[1];
+    p.outputs_x = (uint32_t)problem_.output[2];
+    p.tiles_y = (uint32_t)shape_.tiles_y;
+    p.tiles_x = (uint32_t)shape_.tiles_x;
+    p.padding_y = (int32_t)problem_.padding[1];
+    p.padding_x = (int32_t)problem_.padding[2];
+    p.C = (uint32_t)shape_.C;
+    return p;
+  }
+
+  void add(const KernelDescriptor& kernel, const mfa_winograd_parameters& p, uint64_t x, uint64_t y,
+           uint64_t memory, std::vector<Place> places, double work) {
+    plan_.steps.push_back({kernel,
+                           {reinterpret_cast<const char*>(&p), sizeof p},
+                           {x, y, 1},
+                           uint32_t(MFA_SIMDGROUP_SIZE) * simdgroups(),
+                           memory,
+                           std::move(places),
+                           work});
+  }
+
+  std::vector<Place> weight_places() const {
+    std::vector<Place> places = {{MFA_SLOT_WEIGHTS, Place::Of::weights}};
+    if (problem_.weights == Weights::palettized)
+      places.push_back({MFA_SLOT_PALETTE, Place::Of::palette});
+    return places;
+  }
+
+  void add_data(uint64_t block) {
+    mfa_winograd_parameters p = parameters();
+    p.first_tile = (uint32_t)(block * blocks_.tiles);
+    p.tiles = (uint32_t)tiles_in(block);
+    p.channels = (uint32_t)shape_.C;
+    p.pixel = problem_.C;
+    p.first_channel = group_ * shape_.C;
+    p.leading = padded(shape_.C);
+    p.plane = p.tiles * p.leading;
+    add(data_, p, ceil_div(p.tiles, MFA_WINOGRAD_TILES), 1, 0,
+        {{MFA_SLOT_DATA, Place::Of::data}, {MFA_SLOT_RESULT, Place::Of::workspace, 0}},
+        transform_work * p.tiles * shape_.C);
+  }
+
+  void add_weights(uint64_t block) {
+    if (kept_) return;
+    std::vector<Place> places = weight_places();
+    places.push_back({MFA_SLOT_RESULT, Place::Of::workspace, blocks_.data});
+    mfa_winograd_parameters p = parameters();
+    p.channels = (uint32_t)filters_in(block);
+    p.first_channel = group_ * shape_.K + block * blocks_.filters;
+    p.leading = padded(p.channels);
+    p.plane = shape_.C * p.leading;
+    add(weights_, p, ceil_div(p.channels, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
+        MFA_WINOGRAD_WEIGHT_BYTES(channels()), std::move(places),
+        transform_work * p.channels * shape_.C);
+  }
+
+  Status add_product(uint64_t tiles, uint64_t filters) {
+    Gemm gemm = {};
+    gemm.type = transformed_type(problem_);
+    gemm.M = tiles_in(tiles);
+    gemm.N = filters_in(filters);
+    gemm.K = shape_.C;
+    gemm.batch = MFA_WINOGRAD_PLANES;
+    gemm.lda = padded(gemm.K);
+    gemm.ldc = padded(gemm.N);
+    gemm.ldb = kept_ ? padded(shape_.K) : gemm.ldc;
+    gemm.stride_a = gemm.M * gemm.lda;
+    gemm.stride_b = gemm.K * gemm.ldb;
+    gemm.stride_c = gemm.M * gemm.ldc;
+    gemm.alpha = 1;
+    Place weights = {MFA_SLOT_B, Place::Of::workspace, blocks_.data};
+    if (kept_)
+      weights = {MFA_SLOT_B, Place::Of::weights,
+                 (group_ * MFA_WINOGRAD_PLANES * gemm.stride_b + filters * blocks_.filters) *
+                     shape_.element};
+    auto planned = plan(device_, gemm);
+    if (!planned.ok()) return planned.status();
+    for (int i = 0; i < 3; ++i) plan_.tile[i] = planned->tile[i];
+    for (Step& step : planned->steps) {
+      step.places = {{MFA_SLOT_A, Place::Of::workspace, 0},
+                     weights,
+                     {MFA_SLOT_C, Place::Of::workspace, blocks_.data + blocks_.weights}};
+      step.work = 2.0 * MFA_WINOGRAD_PLANES * gemm.M * gemm.N * gemm.K;
+      plan_.steps.push_back(std::move(step));
+    }
+    return {};
+  }
+
+  void add_inverse(uint64_t tiles, uint64_t filters) {
+    mfa_winograd_parameters p = parameters();
+    p.first_tile = (uint32_t)(tiles * blocks_.tiles);
+    p.tiles = (uint32_t)tiles_in(tiles);
+    p.channels = (uint32_t)filters_in(filters);
+    p.pixel = problem_.K;
+    p.first_channel = group_ * shape_.K + filters * blocks_.filters;
+    p.leading = padded(p.channels);
+    p.plane = p.tiles * p.leading;
+    std::vector<Place> places = {
+        {MFA_SLOT_DATA, Place::Of::workspace, blocks_.data + blocks_.weights},
+        {MFA_SLOT_RESULT, Place::Of::result}};
+    if (problem_.bias) places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
+    add(products_, p, ceil_div(p.tiles, MFA_WINOGRAD_TILES), 1, 0, std::move(places),
+        transform_work * p.tiles * p.channels);
+  }
+
+  const Device& device_;
+  const Convolution& problem_;
+  Shape shape_;
+  Blocks blocks_;
+  KernelDescriptor data_;
+  bool kept_;  // U is an operand
+  KernelDescriptor weights_, products_;
+  Plan plan_;
+  uint64_t group_ = 0;
+};
+
+}  // namespace
+
+Status winograd_applies(const Convolution& problem) {
+  auto refuse = [](const char* what) {
+    return failure(Code::unsupported,
+                   "Winograd F(3x3, 3x3) is for windows of 3x3 with stride 1 and dilation 1 in 2 "
+                   "dimensions: %s",
+                   what);
+  };
+  if (problem.dimensions != 2) return refuse("this has another number of dimensions");
+  if (problem.transposed) return refuse("this is transposed");
+  for (int d = 1; d < 3; ++d) {
+    if (problem.window[d] != 3) return refuse("this has another window");
+    if (problem.stride[d] != 1) return refuse("this has another stride");
+    if (problem.dilation[d] != 1) return refuse("this has another dilation");
+  }
+  if (problem.C == 0) return refuse("this has no input channels");
+  return {};
+}
+
+bool winograd_pays(const Convolution& problem) {
+  if (!winograd_applies(problem).ok()) return false;
+  Shape shape = shape_of(problem);
+  return shape.C >= 32 && shape.K >= 32 && shape.tiles >= 16;
+}
+
+uint64_t winograd_weight_bytes(const Convolution& problem) {
+  Shape shape = shape_of(problem);
+  return problem.groups * MFA_WINOGRAD_PLANES * shape.C * padded(shape.K) * shape.element;
+}
+
+Outcome<Plan> plan_winograd_weights(const Device& device, const Convolution& problem) {
+  MFA_TRY(winograd_applies(problem));
+  return Builder(device, problem).build_weights();
+}
+
+Outcome<Plan> plan_winograd(const Device& device, const Convolution& problem) {
+  return Builder(device, problem).build();
+}
+
+}  // namespace mfa::host
