@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 import pymfa
-from pymfa.bench import attention, decoding, gemm, qgemm, small, training
+from pymfa.bench import attention, convolution, decoding, gemm, qgemm, small, training
 from pymfa.bench.operands import float16, float32
 from pymfa.bench.rounds import OURS, Case
 
@@ -80,6 +80,10 @@ OPS = {
             partial(decoding.quantized, 8),
             partial(decoding.quantized, 4),
         ),
+    ),
+    "convolution": Op(
+        tuple(convolution.SHAPES),
+        (partial(convolution.window_3x3, float32), partial(convolution.window_3x3, float16)),
     ),
     "dispatch": Op((1, 8, 64), (small.batch,)),
     "pipeline": Op((1,), (pipeline,)),
