@@ -15,7 +15,7 @@ SHAPES = {64: (64, 64, 128), 320: (320, 320, 64), 640: (640, 640, 32), 1280: (12
 
 
 def window_3x3(dtype: np.dtype[np.generic], channels: int) -> Case:
-    """One image with `channels` channels in and out, of the size that goes with them in practice."""
+    """One image with `channels` channels in and out, as large as is usual with so many."""
     C, K, edge = SHAPES.get(channels, (channels, channels, 32))
     x, out = random((1, edge, edge, C), dtype, 1), random((1, edge, edge, K), dtype, 3)
     w = random((K, 3, 3, C), dtype, 2)
