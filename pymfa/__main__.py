@@ -12,6 +12,7 @@ python -m pymfa JOB [ARGUMENTS]
   inspect FILE [NAME]     functions of a metallib; the stages of one: --air, --vector, --asm
   demo [SENTENCE...]      embed sentences with a real transformer
   demo train              train a small GPT beside PyTorch's attention
+  demo vision [IMAGE]     find faces with a real network of convolutions
   selftest                check the results of the main operations
   tune [TABLE...]         find the fastest tiles of this device
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached

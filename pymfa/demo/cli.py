@@ -37,6 +37,10 @@ _SECONDS = 2.0  # of timing, at most
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if arguments and arguments[0] == "vision":
+        from . import vision
+
+        return vision.main(list(arguments[1:]))
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
