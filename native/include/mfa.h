@@ -124,8 +124,8 @@ typedef struct mfa_device_info {
 /* Devices are listed once per process; the order does not change. */
 mfa_status mfa_device_count(size_t* count);
 mfa_status mfa_device_at(size_t index, mfa_device* device);
-/* By name, as in mfa_device_info. NULL and "default": the first one. "validate": a CPU device that is
- * not listed; commands fail there if a kernel reads or writes out of bounds, reads threadgroup
+/* By name, as in mfa_device_info. NULL and "default": the first one. "validate": a CPU device that
+ * is not listed; commands fail there if a kernel reads or writes out of bounds, reads threadgroup
  * memory nobody wrote, races between simdgroups or lets threads miss a barrier, with a message that
  * names kernel, argument and thread. With MFA_VALIDATE=1 in the environment "cpu" is such a device.
  */
