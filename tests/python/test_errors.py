@@ -98,8 +98,6 @@ OPERATIONS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "cast to integers": (lambda: pymfa.cast(h(3), np.int8), TypeError, "int8"),
     "cast to nothing": (lambda: pymfa.cast(h(3)), TypeError, "dtype"),
     "cast in place": (lambda: pymfa.cast(SQUARE, out=SQUARE), ValueError, "out overlaps x"),
-    "dropout": (lambda: pymfa.scaled_dot_product_attention(*[h(1, 1, 4, 8)] * 3, dropout_p=0.5),
-                NotImplementedError, "dropout_p is 0.5"),
     "mask and is_causal": (
         lambda: pymfa.scaled_dot_product_attention(
             *[h(1, 1, 4, 8)] * 3, attn_mask=np.ones((4, 4), bool), is_causal=True),
