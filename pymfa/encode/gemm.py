@@ -21,7 +21,7 @@ from ..arrays import (
 from ..errors import InvalidValue
 from ..problem import ACTIVATIONS, choice
 from . import cast, ready
-from .strides import batches, in_place, matrix, stride
+from .strides import batches, in_place, lead_steps, matrix, matrix_bias, per_row, stride
 
 if TYPE_CHECKING:
     from ..commands import Commands
@@ -80,7 +80,8 @@ def encode(
     target = np.expand_dims(result, squeeze) if squeeze else result
 
     beta = problem.old_values(commands, c, beta, result, given=out is not None, copy=copy)
-    bias = problem.bias(bias, shape)
+    if bias is not None:
+        bias = matrix_bias(name, problem.input("bias", bias), shape)
     a = in_place(f"{name}: a", a, usable=matrix(a) is not None, copy=copy)
     b = in_place(f"{name}: b", b, usable=matrix(b) is not None, copy=copy)
     expect_output(f"{name}: out", result, a=a, b=b, bias=bias)
@@ -145,31 +146,6 @@ class _Problem:
             cast.encode(commands, old, None, out=out, copy=copy)
         return 1.0 if beta is None else float(beta)
 
-    def bias(self, value: Any, shape: tuple[int, ...]) -> Array | None:
-        """[..., 1, N] to add to each row or [..., M, 1] to add to each column; None without."""
-        if value is None:
-            return None
-        bias = self.input("bias", value)
-        bias = bias[None, :] if bias.ndim == 1 else bias
-        try:
-            fits = np.broadcast_shapes(bias.shape, shape) == shape and bias.shape[-2:] in (
-                (1, shape[-1]),
-                (shape[-2], 1),
-            )
-        except ValueError:
-            fits = False
-        if not fits:
-            raise InvalidValue(
-                f"{self.name}: bias has shape {bias.shape}; expected ({shape[-1]},), "
-                f"({shape[-2]}, 1) or a batch of these for an output of {shape}"
-            )
-        axis = -2 if _per_row(bias, shape) else -1
-        if bias.shape[axis] > 1 and bias.strides[axis] != bias.itemsize:
-            raise InvalidValue(
-                f"{self.name}: bias has strides of {bias.strides} bytes; expected contiguous values"
-            )
-        return bias
-
 
 def _describe(
     name: str, a: Array, b: Array, out: Array, bias: Array | None, options: dict[str, Any]
@@ -179,7 +155,7 @@ def _describe(
     (ma, mb, mc) = (matrix(a), matrix(b), matrix(out))
     assert ma and mb and mc
     lead = out.shape[:-2]
-    batch = batches(lead, [_steps(x, lead) for x in arrays])
+    batch = batches(lead, [lead_steps(x, lead) for x in arrays])
     if min(out.shape, default=1) == 0:
         return None
     desc = native.struct(
@@ -189,27 +165,13 @@ def _describe(
     fields = ("a", "b", "c") if bias is None else ("a", "b", "bias", "c")
     for field, step in zip(fields, batch.steps, strict=True):
         setattr(desc, "stride_" + field, stride(step, batch.count))
-    if bias is not None and _per_row(bias, out.shape):
+    if bias is not None and per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
     return ready.Ready(
         "mfa_" + name, desc, "mfa_gemm_operands", fields,
         [tuple(o * out.itemsize for o in offsets) for offsets in batch.offsets],
         tuple(reach(x) for x in arrays),
     )  # fmt: skip
-
-
-def _per_row(bias: Array, shape: tuple[int, ...]) -> bool:
-    """One value for each row of the output, not for each column."""
-    return bool(bias.shape[-2] > 1 or bias.shape[-1] != shape[-1])
-
-
-def _steps(array: Array, lead: tuple[int, ...]) -> list[int]:
-    """Element strides along the leading axes, 0 where the array is repeated."""
-    own = [
-        0 if n == 1 else s // array.itemsize
-        for n, s in zip(array.shape[:-2], array.strides[:-2], strict=True)
-    ]
-    return [0] * (len(lead) - len(own)) + own
 
 
 def _squeeze(a: Array, b: Array) -> tuple[int, ...]:

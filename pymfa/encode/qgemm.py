@@ -14,7 +14,7 @@ from ..errors import InvalidType, InvalidValue
 from ..problem import ACTIVATIONS, TYPES, choice, float_type
 from ..quantized import Palettized, Quantized
 from . import cast
-from .strides import batches, in_place, matrix, stride
+from .strides import batches, in_place, lead_steps, matrix, matrix_bias, per_row, stride
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -65,7 +65,10 @@ def encode(
     result = _output(out, dtype, a.dtype, visible)
     target = np.expand_dims(result, squeeze) if squeeze else result
     beta = _old_values(commands, c, beta, result, given=out is not None, copy=copy)
-    bias = _bias(bias, shape, result.dtype)
+    if bias is not None:
+        bias = _float("bias", bias)
+        expect_dtype("qgemm: bias", bias, result.dtype)
+        bias = matrix_bias("qgemm", bias, shape)
     a = in_place("qgemm: a", a, usable=matrix(a) is not None, copy=copy)
     expect_output(
         "qgemm: out", result, a=a, bias=bias, b=weights.packed, scales=weights.scales,
@@ -195,46 +198,6 @@ def _old_values(
     return 1.0 if beta is None else float(beta)
 
 
-def _bias(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
-    """[..., 1, N] to add to each row or [..., M, 1] to add to each column; None without."""
-    if value is None:
-        return None
-    bias = _float("bias", value)
-    expect_dtype("qgemm: bias", bias, dtype)
-    bias = bias[None, :] if bias.ndim == 1 else bias
-    try:
-        fits = np.broadcast_shapes(bias.shape, shape) == shape and bias.shape[-2:] in (
-            (1, shape[-1]),
-            (shape[-2], 1),
-        )
-    except ValueError:
-        fits = False
-    if not fits:
-        raise InvalidValue(
-            f"qgemm: bias has shape {bias.shape}; expected ({shape[-1]},), ({shape[-2]}, 1) or a "
-            f"batch of these for an output of {shape}"
-        )
-    axis = -2 if _per_row(bias, shape) else -1
-    if bias.shape[axis] > 1 and bias.strides[axis] != bias.itemsize:
-        raise InvalidValue(
-            f"qgemm: bias has strides of {bias.strides} bytes; expected contiguous values"
-        )
-    return bias
-
-
-def _per_row(bias: Array, shape: tuple[int, ...]) -> bool:
-    return bool(bias.shape[-2] > 1 or bias.shape[-1] != shape[-1])
-
-
-def _steps(array: Array, lead: tuple[int, ...]) -> list[int]:
-    """Element strides along the leading axes, 0 where the array is repeated."""
-    own = [
-        0 if n == 1 else s // array.itemsize
-        for n, s in zip(array.shape[:-2], array.strides[:-2], strict=True)
-    ]
-    return [0] * (len(lead) - len(own)) + own
-
-
 def _encode(
     commands: Commands, a: Array, weights: _Weights, out: Array, bias: Array | None,
     options: dict[str, Any],
@@ -248,15 +211,15 @@ def _encode(
     # Operand, array, steps along the leading axes (of b in numbers), field of the descriptor.
     scale_steps = (*missing, *weights.scale_steps)
     table: list[tuple[str, Array, Any, str]] = [
-        ("a", a, _steps(a, lead), "stride_a"),
+        ("a", a, lead_steps(a, lead), "stride_a"),
         ("b", weights.packed, (*missing, *weights.steps), "stride_b"),
-        ("c", out, _steps(out, lead), "stride_c"),
+        ("c", out, lead_steps(out, lead), "stride_c"),
         ("scales", weights.scales, scale_steps, "stride_scales"),
     ]
     if weights.zero_points is not None:
         table.append(("zero_points", weights.zero_points, scale_steps, "stride_scales"))
     if bias is not None:
-        table.append(("bias", bias, _steps(bias, lead), "stride_bias"))
+        table.append(("bias", bias, lead_steps(bias, lead), "stride_bias"))
     batch = batches(lead, [steps for _, _, steps, _ in table])
     desc = native.struct(
         "mfa_qgemm_desc", M=out.shape[-2], N=weights.N, K=weights.K, lda=ma.ld, ldc=mc.ld,
@@ -265,7 +228,7 @@ def _encode(
     )  # fmt: skip
     for (_, _, _, field), step in zip(table, batch.steps, strict=True):
         setattr(desc, field, stride(step, batch.count))
-    if bias is not None and _per_row(bias, out.shape):
+    if bias is not None and per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
     places = [commands.memory.place(x, output=x is out) for _, x, _, _ in table]
     operands = native.struct("mfa_qgemm_operands")

@@ -90,3 +90,40 @@ def _offsets(axes: Sequence[tuple[int, tuple[int, ...]]], arrays: int) -> Iterat
             sum(i * step[a] for i, (_, step) in zip(index, axes, strict=True))
             for a in range(arrays)
         )
+
+
+def lead_steps(array: Array, lead: tuple[int, ...]) -> list[int]:
+    """Element strides along the leading axes, 0 where the array is repeated."""
+    own = [
+        0 if n == 1 else s // array.itemsize
+        for n, s in zip(array.shape[:-2], array.strides[:-2], strict=True)
+    ]
+    return [0] * (len(lead) - len(own)) + own
+
+
+def per_row(bias: Array, shape: tuple[int, ...]) -> bool:
+    """One value for each row of the output, not for each column."""
+    return bool(bias.shape[-2] > 1 or bias.shape[-1] != shape[-1])
+
+
+def matrix_bias(name: str, bias: Array, shape: tuple[int, ...]) -> Array:
+    """[..., 1, N] to add to each row of a product or [..., M, 1] to add to each column."""
+    bias = bias[None, :] if bias.ndim == 1 else bias
+    try:
+        fits = np.broadcast_shapes(bias.shape, shape) == shape and bias.shape[-2:] in (
+            (1, shape[-1]),
+            (shape[-2], 1),
+        )
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidValue(
+            f"{name}: bias has shape {bias.shape}; expected ({shape[-1]},), ({shape[-2]}, 1) or a "
+            f"batch of these for an output of {shape}"
+        )
+    axis = -2 if per_row(bias, shape) else -1
+    if bias.shape[axis] > 1 and bias.strides[axis] != bias.itemsize:
+        raise InvalidValue(
+            f"{name}: bias has strides of {bias.strides} bytes; expected contiguous values"
+        )
+    return bias
