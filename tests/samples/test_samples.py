@@ -2,8 +2,10 @@
 """The programs in samples/ -> built against an installed libmfa as their readers would, and run."""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,22 +46,71 @@ def library_path(prefix: Path) -> dict[str, str]:
     return dict(os.environ) | {"LD_LIBRARY_PATH": str(library), "DYLD_LIBRARY_PATH": str(library)}
 
 
-def test_c_sample(prefix: Path, flags: list[str], tmp_path: Path) -> None:
-    program = tmp_path / "two_products"
-    source = ROOT / "samples/c/two_products.c"
+def build_c(name: str, flags: list[str], folder: Path) -> Path:
+    program = folder / name
+    source = ROOT / f"samples/c/{name}.c"
     compiler = os.environ.get("CC", "cc")
     run(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", source, *flags, "-o", program)
-    output = run(program, env=library_path(prefix))
+    return program
+
+
+def test_c_sample(prefix: Path, flags: list[str], tmp_path: Path) -> None:
+    output = run(build_c("two_products", flags, tmp_path), env=library_path(prefix))
     assert "0 of 4096 elements wrong" in output
     assert "refused: MFA_ERROR_INVALID_ARGUMENT: mfa_sgemm" in output
 
 
-def test_swift_sample(prefix: Path, tmp_path: Path) -> None:
+# Which operations, and the Swift program's name.
+PIPELINES = {
+    "mixed_gemm": (8, "MixedGEMM"),
+    "attention_layer": (7, "AttentionLayer"),
+    "winograd": (6, "Winograd"),
+}
+
+
+def result_of(output: str, operations: int) -> str:
+    """The sum of the result's bits, of a pipeline that gave the same batched and unbatched."""
+    assert f"{operations} operations in 1 command buffer\n" in output
+    assert re.search(r"^batched .* unbatched .* times as fast$", output, re.M), output
+    [found] = re.findall(r"^result (\w{8}), unbatched the same$", output, re.M)
+    return found
+
+
+@pytest.fixture(scope="module")
+def python_results() -> dict[str, str]:
+    return {
+        name: result_of(run(sys.executable, ROOT / f"samples/python/{name}.py"), operations)
+        for name, (operations, _) in PIPELINES.items()
+    }
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_c_pipelines_give_what_python_gives(
+    name: str, python_results: dict[str, str], prefix: Path, flags: list[str], tmp_path: Path
+) -> None:
+    output = run(build_c(name, flags, tmp_path), env=library_path(prefix))
+    assert result_of(output, PIPELINES[name][0]) == python_results[name]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_swift_pipelines_give_what_python_gives(
+    name: str, python_results: dict[str, str], prefix: Path, tmp_path: Path
+) -> None:
+    folder, (operations, source) = ROOT / "samples/swift/pipelines", PIPELINES[name]
+    program = build_swift(prefix, tmp_path, folder / f"{source}.swift", folder / "Sample.swift")
+    assert result_of(run(program, env=library_path(prefix)), operations) == python_results[name]
+
+
+def build_swift(prefix: Path, folder: Path, *sources: Path) -> Path:
     swiftc = shutil.which("swiftc")
     if swiftc is None:
         pytest.skip("no Swift compiler here")
-    environment = library_path(prefix)
-    folders = ("-I", prefix / "include", "-L", environment["LD_LIBRARY_PATH"])
-    program = tmp_path / "product"
-    run(swiftc, ROOT / "samples/swift/main.swift", *folders, "-o", program)
-    assert "0 of 4096 elements wrong" in run(program, env=environment)
+    program = folder / "program"
+    library = library_path(prefix)["LD_LIBRARY_PATH"]
+    run(swiftc, *sources, "-I", prefix / "include", "-L", library, "-o", program)
+    return program
+
+
+def test_swift_sample(prefix: Path, tmp_path: Path) -> None:
+    program = build_swift(prefix, tmp_path, ROOT / "samples/swift/main.swift")
+    assert "0 of 4096 elements wrong" in run(program, env=library_path(prefix))
