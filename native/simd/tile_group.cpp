@@ -346,25 +346,18 @@ class Grouper {
       begin_row();
       for (Chain* c : row) start(*c);
     }
-    // All rows take their turn with the same columns of B, which stay in the nearest cache.
-    std::vector<std::vector<std::vector<Chain*>>> strips;
     for (auto& row : rows) {
       std::vector<Chain*> group;
-      size_t strip = 0;
-      auto close = [&] {
-        if (strip == strips.size()) strips.emplace_back();
-        strips[strip++].push_back(std::move(group));
-        group.clear();
-      };
       for (Chain* c : row) {
         bool full = group.size() == max_columns(lanes_);
-        if (!group.empty() && (full || !parallel(*group[0], *c))) close();
+        if (!group.empty() && (full || !parallel(*group[0], *c))) {
+          emit(group);
+          group.clear();
+        }
         group.push_back(c);
       }
-      close();
+      emit(group);
     }
-    for (auto& strip : strips)
-      for (auto& group : strip) emit(group);
     for (Chain& c : chains)
       for (CallInst* m : c.steps) dead_.push_back(m);
     for (Chain& c : chains) replace(c.steps.back(), *c.slot);
