@@ -17,6 +17,7 @@
 #include "llvm/IR/Module.h"
 #include "simd/tile_calls.h"
 #include "simd/tile_kernel.h"
+#include "simd/tile_move.h"
 #include "simd/tiles.h"
 
 namespace mfa::simd::tiles {
@@ -126,13 +127,17 @@ class Grouper {
     auto bytes = [&](Value* elements) { return b_.CreateMul(elements, b_.getInt64(4)); };
     b_.CreateCall(f, {flat(to.base), flat(from.base), bytes(to.stride), bytes(from.stride)});
   }
-  /// Where an FP32 tile was loaded from, if it is still there.
-  std::optional<Lines> source(Value* value) {
+  /// Where a tile was loaded from, if it is still there.
+  std::optional<Lines> loaded(Value* value) {
     auto it = loads_.find(dyn_cast<Instruction>(value));
     if (it == loads_.end() || it->second != epoch_) return {};
     auto* c = cast<CallInst>(it->first);
-    if (!c->getType()->getScalarType()->isFloatTy()) return {};
     return lines(c->getArgOperand(0), c->getArgOperand(1), c->getArgOperand(2));
+  }
+  /// The same for FP32.
+  std::optional<Lines> source(Value* value) {
+    if (!value->getType()->getScalarType()->isFloatTy()) return {};
+    return loaded(value);
   }
   /// Turns a store of FP32 into a copy.
   bool store_from(const Lines& from, Instruction* user) {
@@ -151,8 +156,16 @@ class Grouper {
     int64_t slot = take(tile_bytes);
     bool pairs = rows && bfloat;
     Place place{f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1), pairs};
-    if (auto from = source(v); from && !bfloat) {
-      move({pointer(slot), b_.getInt64(8), false}, *from);
+    if (auto from = loaded(v)) {
+      Type* type = v->getType()->getScalarType();
+      if (type->isFloatTy() && !bfloat) {
+        move({pointer(slot), b_.getInt64(8), false}, *from);
+        return place;
+      }
+      Packing packing{type, from->transposed, bfloat, pairs};
+      Function*& f = packers_[packing];
+      if (!f) f = packer(*f_.getParent(), f_, packing);
+      b_.CreateCall(f, {pointer(slot), flat(from->base), from->stride});
       return place;
     }
     if (pairs) {
@@ -549,6 +562,7 @@ class Grouper {
   unsigned lanes_;
   bool bfloat_products_;
   Function* movers_[2] = {};
+  std::map<Packing, Function*> packers_;
   unsigned accumulators_ = 0;
   int64_t accumulator_block_ = 0;
   unsigned epoch_ = 0;

@@ -4,6 +4,7 @@
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsX86.h"
+#include "simd/tile_move.h"
 
 namespace mfa::simd::tiles {
 
@@ -217,66 +218,12 @@ class Writer {
 
 unsigned max_columns(unsigned lanes) { return lanes == 16 ? 4 : 3; }
 
-namespace {
-
-/// One copy per module keeps compilation short.
-Function* outlined(Module& m, const Function& like, const char* name, ArrayRef<Type*> parameters,
-                   unsigned vector_bits) {
-  auto* type = FunctionType::get(Type::getVoidTy(m.getContext()), parameters, false);
-  auto* f = Function::Create(type, GlobalValue::InternalLinkage, name, m);
-  for (const char* attribute : {"target-cpu", "target-features", "prefer-vector-width"})
-    if (like.hasFnAttribute(attribute)) f->addFnAttr(like.getFnAttribute(attribute));
-  f->addFnAttr("min-legal-vector-width", std::to_string(vector_bits));
-  f->addFnAttr(Attribute::NoUnwind);
-  f->addFnAttr(Attribute::NoInline);
-  return f;
-}
-
-}  // namespace
-
 Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
   Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());
   Function* f = outlined(m, like, "mfa_tile", {pointer, pointer, pointer, i64, i64, i64, i64},
                          shape.lanes * 32);
   f->addParamAttr(2, Attribute::NoAlias);
   Writer(f, shape).run();
-  return f;
-}
-
-/// By pairs of elements, of pairs, of fours.
-static void transpose(IRBuilder<>& b, SmallVectorImpl<Value*>& rows) {
-  constexpr int masks[3][2][8] = {{{0, 8, 1, 9, 4, 12, 5, 13}, {2, 10, 3, 11, 6, 14, 7, 15}},
-                                  {{0, 1, 8, 9, 4, 5, 12, 13}, {2, 3, 10, 11, 6, 7, 14, 15}},
-                                  {{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}}};
-  for (unsigned stage = 0; stage < 3; stage++) {
-    // Afterwards place i + half * distance holds what the pair (i, i + distance) gives.
-    unsigned distance = 1u << stage;
-    SmallVector<Value*, 8> next(8);
-    for (unsigned i = 0; i < 8; i++)
-      if (!(i & distance))
-        for (unsigned half = 0; half < 2; half++)
-          next[i + half * distance] =
-              b.CreateShuffleVector(rows[i], rows[i + distance], masks[stage][half]);
-    rows.assign(next.begin(), next.end());
-  }
-  for (unsigned i : {1u, 5u}) std::swap(rows[i], rows[i + 1]);  // places count bits the other way
-}
-
-Function* mover(Module& m, const Function& like, bool transposed) {
-  Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());
-  const char* name = transposed ? "mfa_tile_transpose" : "mfa_tile_move";
-  Function* f = outlined(m, like, name, {pointer, pointer, i64, i64}, 256);
-  IRBuilder<> b(BasicBlock::Create(m.getContext(), "entry", f));
-  auto* row = FixedVectorType::get(b.getFloatTy(), 8);
-  auto at = [&](unsigned argument, unsigned stride, unsigned r) {
-    Value* bytes = b.CreateMul(f->getArg(stride), b.getInt64(r));
-    return b.CreateGEP(b.getInt8Ty(), f->getArg(argument), bytes);
-  };
-  SmallVector<Value*, 8> rows;
-  for (unsigned r = 0; r < 8; r++) rows.push_back(b.CreateAlignedLoad(row, at(1, 3, r), Align(4)));
-  if (transposed) transpose(b, rows);
-  for (unsigned r = 0; r < 8; r++) b.CreateAlignedStore(rows[r], at(0, 2, r), Align(4));
-  b.CreateRetVoid();
   return f;
 }
 

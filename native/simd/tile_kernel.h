@@ -48,8 +48,4 @@ unsigned max_columns(unsigned lanes);
 /// there are 8 loads of A and two of B. With 16 registers of 8 floats: 4 rows by 3 tiles, twice.
 llvm::Function* kernel(llvm::Module& module, const llvm::Function& like, const KernelShape& shape);
 
-/// void(ptr to, ptr from, i64 to_row, i64 from_row): copies a tile of FP32, perhaps transposed;
-/// strides in bytes. A call is a tenth of the code, which is what compilation takes its time for.
-llvm::Function* mover(llvm::Module& module, const llvm::Function& like, bool transposed);
-
 }  // namespace mfa::simd::tiles
