@@ -279,11 +279,16 @@ def cast(
     x: Any, dtype: DTypeLike | None = None, *, out: Any = None, device: Device | str | None = None
 ) -> Array:
     """x as float16, bfloat16 or float32, rounded to nearest even."""
+    if device is None and dtype is None and cast_.at_once(x, out):
+        return out  # type: ignore[no-any-return]
     with find(device, x, out).commands() as commands:
         return cast_.encode(commands, x, dtype, out=out, copy=True)
 
 
 def _gemm(name: str, a: Any, b: Any, device: Device | str | None, **options: Any) -> Array:
+    done = gemm_.at_once(name, a, b, options) if device is None else None
+    if done is not None:
+        return done
     with find(device, a, b, options["out"]).commands() as commands:
         return gemm_.encode(commands, name, a, b, copy=True, **options)
 

@@ -64,6 +64,11 @@ def encode(
     return result
 
 
+def at_once(x: Any, out: Any) -> bool:
+    """Done, where ready.at_once can run it."""
+    return type(x) is type(out) is np.ndarray and ready.at_once(ready.key("cast", x, out), [x, out])
+
+
 TYPE = {d.name: d for d in FLOATS}
 
 

@@ -50,7 +50,7 @@ def encode(
     given = [a, b, out] if bias is None else [a, b, bias, out]
     known = None
     if c is None and all(type(x) is np.ndarray for x in given):
-        known = ready.key(name, trans_a, trans_b, alpha, beta, activation, *given)
+        known = _key(name, given, trans_a, trans_b, alpha, beta, activation)
         found = ready.find(known)
         if found and out.flags.writeable:
             places = [x.ctypes.data for x in given]
@@ -106,6 +106,20 @@ def encode(
     if known is not None and places == [x.ctypes.data for x in given]:  # nothing was copied
         ready.remember(known, call)
     return result
+
+
+def at_once(name: str, a: Any, b: Any, options: dict[str, Any]) -> Array | None:
+    """The product, where ready.at_once can run it."""
+    bias, out = options["bias"], options["out"]
+    given = [a, b, out] if bias is None else [a, b, bias, out]
+    if options["c"] is not None or not all(type(x) is np.ndarray for x in given):
+        return None
+    chosen = (options[x] for x in ("trans_a", "trans_b", "alpha", "beta", "activation"))
+    return out if ready.at_once(_key(name, given, *chosen), given) else None
+
+
+def _key(name: str, given: list[Any], *options: Any) -> Any:
+    return ready.key(name, *options, *given)
 
 
 @dataclass(frozen=True)
