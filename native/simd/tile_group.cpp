@@ -151,9 +151,47 @@ class Grouper {
     return true;
   }
 
+  /// A tile of half or bfloat that is to be packed where the collected multiplications begin.
+  struct Pack {
+    Packing how;
+    int64_t to;
+    Value* base;
+    int64_t offset;
+    Value* line;
+    bool behind(const Pack& o, int64_t step) const {
+      return !(how < o.how) && !(o.how < how) && to == o.to + how.bytes() && base == o.base &&
+             line == o.line && offset == o.offset + step;
+    }
+  };
+  Value* base_of(Value* pointer, int64_t& bytes) const {
+    APInt offset(64, 0);
+    pointer =
+        pointer->stripAndAccumulateConstantOffsets(f_.getParent()->getDataLayout(), offset, true);
+    bytes = offset.getSExtValue();
+    return pointer;
+  }
+  Value* behind(Value* base, int64_t bytes) {
+    return flat(bytes ? b_.CreateConstGEP1_64(b_.getInt8Ty(), base, bytes) : base);
+  }
+  /// One call for tiles at equal distances.
+  void emit_packs() {
+    for (size_t i = 0; i < packs_.size();) {
+      const Pack& first = packs_[i];
+      size_t n = 1;
+      int64_t step = i + 1 < packs_.size() ? packs_[i + 1].offset - first.offset : 0;
+      while (i + n < packs_.size() && packs_[i + n].behind(packs_[i + n - 1], step)) n++;
+      Function*& f = packers_[first.how];
+      if (!f) f = packer(*f_.getParent(), f_, first.how);
+      b_.CreateCall(f, {pointer(first.to), behind(first.base, first.offset), first.line,
+                        b_.getInt64(n), b_.getInt64(n == 1 ? 0 : step)});
+      i += n;
+    }
+    packs_.clear();
+  }
+
   /// A copy of an operand in scratch memory.
   Place copy(Value* v, bool rows, bool bfloat) {
-    int64_t slot = take(tile_bytes);
+    int64_t slot = take(bfloat ? tile_bytes / 2 : tile_bytes);
     bool pairs = rows && bfloat;
     Place place{f_.getArg(2), slot, b_.getInt64(8), b_.getInt64(1), pairs};
     if (auto from = loaded(v)) {
@@ -162,10 +200,9 @@ class Grouper {
         move({pointer(slot), b_.getInt64(8), false}, *from);
         return place;
       }
-      Packing packing{type, from->transposed, bfloat, pairs};
-      Function*& f = packers_[packing];
-      if (!f) f = packer(*f_.getParent(), f_, packing);
-      b_.CreateCall(f, {pointer(slot), flat(from->base), from->stride});
+      int64_t offset = 0;
+      Value* base = base_of(from->base, offset);
+      packs_.push_back({{type, from->transposed, bfloat, pairs}, slot, base, offset, from->stride});
       return place;
     }
     if (pairs) {
@@ -303,10 +340,7 @@ class Grouper {
       bool direct = c && it2->second == epoch_ && c->getType()->getScalarType() == wanted;
       auto* one = c ? dyn_cast<ConstantInt>(c->getArgOperand(2)) : nullptr;
       if (direct && ((!rows && !bfloat) || (one && one->isOne()))) {
-        APInt offset(64, 0);
-        p.base = const_cast<Value*>(c->getArgOperand(0)->stripAndAccumulateConstantOffsets(
-            f_.getParent()->getDataLayout(), offset, true));
-        p.offset = offset.getSExtValue();
+        p.base = base_of(c->getArgOperand(0), p.offset);
         p.row = c->getArgOperand(1);
         p.column = c->getArgOperand(2);
       } else {
@@ -338,6 +372,7 @@ class Grouper {
       for (CallInst* m : c.steps) c.b.push_back(operand(m->getArgOperand(1), true, c.bfloat));
     for (Chain& c : chains)
       for (CallInst* m : c.steps) c.a.push_back(operand(m->getArgOperand(0), false, c.bfloat));
+    emit_packs();
     for (Chain& c : chains) {
       auto* k = dyn_cast<Constant>(c.steps[0]->getArgOperand(2));
       c.zero = k && k->isZeroValue();
@@ -457,9 +492,7 @@ class Grouper {
       }
       Function*& fn = kernels_[shape];
       if (!fn) fn = kernel(*f_.getParent(), f_, shape);
-      auto at = [&](const Place& p) {
-        return flat(p.offset ? b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, p.offset) : p.base);
-      };
+      auto at = [&](const Place& p) { return behind(p.base, p.offset); };
       b_.CreateCall(fn,
                     {at(a), at(b), pointer(*first.slot), b_.getInt64(n), a.row, a.column, b.row});
       k += n;
@@ -563,6 +596,7 @@ class Grouper {
   bool bfloat_products_;
   Function* movers_[2] = {};
   std::map<Packing, Function*> packers_;
+  std::vector<Pack> packs_;
   unsigned accumulators_ = 0;
   int64_t accumulator_block_ = 0;
   unsigned epoch_ = 0;

@@ -64,21 +64,38 @@ Function* mover(Module& m, const Function& like, bool transposed) {
 }
 
 Function* packer(Module& m, const Function& like, const Packing& packing) {
-  Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());
-  Function* f = outlined(m, like, "mfa_tile_pack", {pointer, pointer, i64}, 512);
-  IRBuilder<> b(BasicBlock::Create(m.getContext(), "entry", f));
-  Value* one = b.getInt64(1);
-  Value* line = f->getArg(2);
-  Value* tile = packing.transposed ? read_tile(b, packing.from, f->getArg(1), one, line)
-                                   : read_tile(b, packing.from, f->getArg(1), line, one);
+  LLVMContext& c = m.getContext();
+  Type *pointer = PointerType::get(c, 0), *i64 = Type::getInt64Ty(c);
+  Function* f = outlined(m, like, "mfa_tile_pack", {pointer, pointer, i64, i64, i64}, 512);
+  f->addParamAttr(0, Attribute::NoAlias);
+  auto* entry = BasicBlock::Create(c, "entry", f);
+  auto* loop = BasicBlock::Create(c, "tile", f);
+  auto* exit = BasicBlock::Create(c, "exit", f);
+  IRBuilder<> b(entry);
+  b.CreateBr(loop);
+  b.SetInsertPoint(loop);
+  PHINode *to = b.CreatePHI(pointer, 2), *from = b.CreatePHI(pointer, 2);
+  PHINode* left = b.CreatePHI(i64, 2);
+  Value *line = f->getArg(2), *one = b.getInt64(1);
+  Value* tile = packing.transposed ? read_tile(b, packing.from, from, one, line)
+                                   : read_tile(b, packing.from, from, line, one);
   if (packing.pairs) {
     SmallVector<int, 64> mask;
     for (int i = 0; i < 64; i++) mask.push_back((i / 16 * 2 + i % 2) * 8 + i / 2 % 8);
     tile = b.CreateShuffleVector(tile, mask);
   }
   if (!packing.bfloat) tile = convert(b, tile, b.getFloatTy());
-  write_tile(b, tile, f->getArg(0), b.getInt64(8), one);
-  b.CreateRetVoid();
+  write_tile(b, tile, to, b.getInt64(8), one);
+  Value* rest = b.CreateSub(left, one);
+  auto next = [&](PHINode* phi, unsigned argument, Value* then) {
+    phi->addIncoming(f->getArg(argument), entry);
+    phi->addIncoming(then, loop);
+  };
+  next(to, 0, b.CreateConstGEP1_64(b.getInt8Ty(), to, packing.bytes()));
+  next(from, 1, b.CreateGEP(b.getInt8Ty(), from, f->getArg(4)));
+  next(left, 3, rest);
+  b.CreateCondBr(b.CreateICmpNE(rest, b.getInt64(0)), loop, exit);
+  ReturnInst::Create(c, exit);
   return f;
 }
 

@@ -3,6 +3,7 @@
 // compilation takes its time for, and no tile waits in registers until it is needed.
 #pragma once
 
+#include <cstdint>
 #include <tuple>
 
 #include "llvm/ADT/ArrayRef.h"
@@ -24,11 +25,13 @@ struct Packing {
   bool transposed = false;  // the lines are columns
   bool bfloat = false;      // the result is bfloat (and so is `from`) instead of FP32
   bool pairs = false;       // it goes to [k / 2][column][k % 2]
+  int64_t bytes() const { return bfloat ? 128 : 256; }  // of the result
   auto key() const { return std::tie(from, transposed, bfloat, pairs); }
   bool operator<(const Packing& other) const { return key() < other.key(); }
 };
 
-/// void(ptr to, ptr from, i64 line): `line` elements from one line to the next.
+/// void(ptr to, ptr from, i64 line, i64 count, i64 step): packs `count` tiles one behind the other;
+/// `line` elements from one line to the next, `step` bytes from one tile to the next.
 llvm::Function* packer(llvm::Module& module, const llvm::Function& like, const Packing& packing);
 
 }  // namespace mfa::simd::tiles
