@@ -92,6 +92,14 @@ def test_c_pipelines_give_what_python_gives(
     assert result_of(output, PIPELINES[name][0]) == python_results[name]
 
 
+def test_a_kernel_of_ones_own(prefix: Path, flags: list[str], tmp_path: Path) -> None:
+    output = run(sys.executable, ROOT / "samples/python/custom_kernel.py")
+    assert "mean squares of the rows: 1.000 to 1.000\n" in output
+    program = build_c("custom_kernel", flags, tmp_path)
+    ours = run(program, ROOT / "samples/metal/rms_norm.metal", env=library_path(prefix))
+    assert ours == output.splitlines(keepends=True)[1]
+
+
 @pytest.mark.parametrize("name", PIPELINES)
 def test_swift_pipelines_give_what_python_gives(
     name: str, python_results: dict[str, str], prefix: Path, tmp_path: Path
