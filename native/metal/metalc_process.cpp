@@ -81,16 +81,19 @@ std::string own_folder() {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-/// MFA_METALC, else the program beside the library this code is in, else the installed one.
+/// MFA_METALC; else the program beside the library this code is in; else the installed one, first
+/// seen from the library, whose tree may have been moved as a whole.
 Result<std::string> compiler_path() {
-  std::string path = own_folder() + "mfa-metalc";
-  if (const char* chosen = getenv("MFA_METALC"); chosen && *chosen) {
-    path = chosen;
-  } else if (!runnable(path) && runnable(MFA_LIBEXEC "/mfa-metalc")) {
-    path = MFA_LIBEXEC "/mfa-metalc";
+  std::vector<std::string> paths = {own_folder() + "mfa-metalc",
+                                    own_folder() + MFA_LIBEXEC_FROM_LIB "/mfa-metalc",
+                                    MFA_LIBEXEC "/mfa-metalc"};
+  if (const char* chosen = getenv("MFA_METALC"); chosen && *chosen) paths = {chosen};
+  int reason = 0;
+  for (const std::string& path : paths) {
+    if (runnable(path)) return path;
+    if (reason == 0) reason = errno;
   }
-  if (runnable(path)) return path;
-  return Error{"the Metal compiler is not installed: " + path + ": " + strerror(errno) +
+  return Error{"the Metal compiler is not installed: " + paths[0] + ": " + strerror(reason) +
                " (the environment variable MFA_METALC names another one)"};
 }
 
