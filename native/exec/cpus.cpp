@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How many CPUs this process may use.
+// How many CPUs this process may use, and which one a thread is on.
 #include "exec/cpus.h"
 
 #include <sched.h>
@@ -55,6 +55,27 @@ unsigned available_cpus() {
   }
   double cpus = std::min(double(affinity()), std::ceil(quota()));
   return std::max(1u, unsigned(cpus));
+}
+
+int this_cpu() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+void leave_cpu(int cpu) {
+#if defined(__linux__)
+  cpu_set_t all, others;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof all, &all) != 0) return;
+  others = all;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
+    sched_setaffinity(0, sizeof all, &all);
+#else
+  (void)cpu;
+#endif
 }
 
 }  // namespace mfa::exec

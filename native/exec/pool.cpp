@@ -82,6 +82,7 @@ void Pool::publish(Job& job, unsigned helpers) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (!started_) start_helpers();
   job.wanted_ = helpers;
+  job.cpu_ = caller_cpu_ = this_cpu();
   job.next_ = nullptr;
   (last_ ? last_->next_ : first_) = &job;
   last_ = &job;
@@ -127,6 +128,11 @@ Job* Pool::next_job(std::unique_lock<std::mutex>& lock) {
     ++sleepers_;
     posted_.wait(lock);
     --sleepers_;
+    int caller = caller_cpu_;
+    if (caller < 0 || caller != this_cpu()) continue;
+    lock.unlock();
+    leave_cpu(caller);
+    lock.lock();
   }
   return first_;
 }
@@ -141,7 +147,9 @@ void Pool::help() {
       unlist(*job);
     else
       --job->wanted_;
+    int taken = job->cpu_;
     lock.unlock();
+    if (taken >= 0 && taken == this_cpu()) leave_cpu(taken);
     job->work(arena);
     lock.lock();
     bool last = job->helpers_.fetch_sub(1, std::memory_order_release) == 1;

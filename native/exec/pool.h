@@ -24,6 +24,7 @@ class Job {
   friend class Pool;
   Job* next_ = nullptr;
   unsigned wanted_ = 0;               // helpers still to come; > 0 while listed
+  int cpu_ = -1;                      // that the caller was on
   std::atomic<unsigned> helpers_{0};  // helpers inside work()
 };
 
@@ -59,6 +60,7 @@ class Pool {
   Job *first_ = nullptr, *last_ = nullptr;
   std::atomic<unsigned> listed_{0};
   unsigned sleepers_ = 0, waiters_ = 0;
+  int caller_cpu_ = -1;  // of the latest job
   bool started_ = false;
   std::vector<std::unique_ptr<Arena>> idle_;
 };
