@@ -81,6 +81,37 @@ def test_buffers_are_those_of_the_metallib(kernel: str) -> None:
     assert slots(kernel) == {(a.kind, a.slot) for a in function.arguments}
 
 
+PROBLEMS = [
+    pymfa.GemmDesc(M, N, K, dtype, trans_a=trans, trans_b=not trans)
+    for M, N, K in ((8, 8, 8), (100, 200, 300), (1024, 1024, 1024), (1, 4096, 64))
+    for dtype in ("float16", "float32", "bfloat16")
+    for trans in (False, True)
+]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_threadgroup_memory_and_grid_of_products(problem: pymfa.GemmDesc) -> None:
+    """The formulas of the section, evaluated for what the host sets."""
+    explanation = pymfa.explain(problem)
+    known = {
+        name.upper(): int(value)
+        for name, value in (part.split("=") for part in explanation.variant.split())
+    }
+    known["element"] = 4 if known["TILE_FLOAT"] or problem.dtype == "float32" else 2
+    for side in "MN":
+        known[f"{side}_group"] = known[f"{side}_SIMD"] * known[f"{side}_SPLITS"]
+    for name in ("tiles", "staged"):
+        [formula] = re.findall(rf"^{name} += (.*)$", section("hgemm"), re.M)
+        known[name] = eval(formula, {"max": max}, known)
+    assert explanation.threadgroup_memory == max(
+        known["tiles"], known["staged"] if known["STAGED"] else 0
+    )
+    columns, rows = -(-problem.N // known["N_group"]), -(-problem.M // known["M_group"])
+    assert explanation.threadgroups == (columns, rows, 1)
+    threads = 32 * known["M_SPLITS"] * known["N_SPLITS"]
+    assert explanation.threads_per_threadgroup == threads
+
+
 def test_every_section_is_of_a_kernel() -> None:
     kernels = TEXT[TEXT.index("\n# Kernels\n") :]
     named = re.findall(r"^## (.*)$", kernels, re.M)
