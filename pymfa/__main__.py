@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
         return ulp.main(rest)
     helpful = job in ("-h", "--help", "help")
     print(_USAGE, end="", file=sys.stdout if helpful else sys.stderr)
+    if job and not helpful:
+        print(f"\nno job is called {job!r}", file=sys.stderr)
     return 0 if helpful else 2
 
 

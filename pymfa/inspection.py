@@ -61,6 +61,10 @@ def _inspect(options: argparse.Namespace) -> int:
     names = [n for n in library.functions if fnmatch.fnmatchcase(n, options.function)]
     if options.function in library.functions:
         names = [options.function]
+    if not names:
+        known = library.functions
+        listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        raise InvalidValue(f"{options.file} has no function {options.function!r}; it has: {listed}")
     stages = [stage for stage in _STAGES if getattr(options, stage)]
     alone = len(names) == 1 and options.function != "*"
     if (stages or options.constant) and not alone:
@@ -75,7 +79,7 @@ def _inspect(options: argparse.Namespace) -> int:
         for name in names:
             print(describe(library.function(name)))
     print(f"{len(names)} of {len(library.functions)} functions", file=sys.stderr)
-    return 0 if names else 1
+    return 0
 
 
 def _open(opener: Device, file: str) -> Library:

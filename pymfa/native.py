@@ -58,7 +58,12 @@ def _library() -> Any:
         # Never unloaded: at exit Python may let go of the library before the last handle.
         return ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_NODELETE)
     except OSError as error:
-        raise errors.Failure(f"cannot load {path}: {error}") from None
+        if path.exists():
+            raise errors.Failure(f"cannot load {path}: {error}") from None
+        raise errors.Failure(
+            f"there is no {path}: install pymfa's wheel, or in its sources build with ./dev build "
+            "and start Python with ./dev python; MFA_LIBRARY names the file elsewhere"
+        ) from None
 
 
 def number(name: str) -> int:

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,3 +229,25 @@ def test_a_failed_call_leaves_outputs_alone(device: pymfa.Device) -> None:
 def test_bfloat16_is_not_float16() -> None:
     with pytest.raises(TypeError, match="bfloat16"):
         pymfa.hgemm(h(2, 2, dtype=bfloat16), h(2, 2))
+
+
+def python(*arguments: str, library: str) -> str:
+    environment = os.environ | {"MFA_LIBRARY": library}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_without_the_library_the_message_says_how_to_get_it(tmp_path: Path) -> None:
+    missing = str(tmp_path / "libmfa.so")
+    call = ("-c", "import pymfa; pymfa.devices()")
+    assert f"there is no {missing}: install pymfa's wheel" in python(*call, library=missing)
+    Path(missing).write_text("not a library")
+    assert f"cannot load {missing}: " in python(*call, library=missing)
+
+
+def test_a_job_that_does_not_exist_is_named() -> None:
+    said = python("-m", "pymfa", "benhc", library=os.environ["MFA_LIBRARY"])
+    assert "no job is called 'benhc'" in said
