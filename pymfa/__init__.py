@@ -8,6 +8,7 @@ from .cache import QuantizedKV, quantize_kv
 from .commands import Commands
 from .convolution import ConvolutionDesc, convolution
 from .decoding import attention_decode, attention_varlen, merge_attention
+from .dlpack import as_dlpack
 from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
@@ -79,6 +80,7 @@ __all__ = [
     "QuantizedKV",
     "Unsupported",
     "WinogradWeights",
+    "as_dlpack",
     "attention",
     "attention_backward",
     "attention_decode",
