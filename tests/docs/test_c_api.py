@@ -55,3 +55,11 @@ def test_the_message_is_the_library_s() -> None:
     with pytest.raises(InvalidValue) as raised:
         native.call("mfa_sgemm", native.null, desc, native.struct("mfa_gemm_operands"))
     assert message == f"MFA_ERROR_INVALID_ARGUMENT: {raised.value}"
+
+
+def test_errors_has_every_status() -> None:
+    page = (ROOT / "docs/c-api/errors.md").read_text()
+    named = {name.removeprefix("MFA_ERROR") for name in re.findall(r"`(MFA_\w+|_[A-Z_]+)`", page)}
+    statuses = native.enumerators("mfa_status").values()
+    missing = [name for name in statuses if name.removeprefix("MFA_ERROR") not in named]
+    assert not missing
