@@ -7,6 +7,7 @@
 #include <new>
 
 #include "api/objective_c.h"
+#include "base/activity.h"
 
 static_assert(MFA_OK == int(mfa::host::Code::ok));
 static_assert(MFA_ERROR_INVALID_ARGUMENT == int(mfa::host::Code::invalid_argument));
@@ -42,6 +43,13 @@ mfa_status report(const char* function, const Status& status) {
 }
 
 Status guarded(Status (*body)(void*), void* context) {
+  if (forked_while_active.load(std::memory_order_relaxed)) {
+    return failure(Code::wrong_state,
+                   "this process was forked while the library worked in its parent, and has none "
+                   "of its threads; expected a fork while nothing runs, or a new process (spawn, "
+                   "forkserver, exec)");
+  }
+  Activity here;
   try {
     return guarded_objective_c(body, context);
   } catch (const std::bad_alloc&) {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/activity.h"
 #include "exec/dispatch.h"
 
 namespace mfa::metal {
@@ -52,6 +53,7 @@ class Crew {
       --idle_;
       if (!found) break;
       {
+        const Activity here;
         const std::function<void()> task = std::move(tasks_.front());
         tasks_.pop_front();
         lock.unlock();

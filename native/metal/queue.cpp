@@ -19,7 +19,7 @@ void Queue::enqueue(std::shared_ptr<Submission> submission) {
 bool Queue::commit(Submission& submission, bool wake) {
   std::lock_guard lock(mutex_);
   if (!submission.mark_committed()) return false;
-  ++in_flight_;
+  if (in_flight_++ == 0) active_.emplace();
   if (wake && runner_ == std::thread::id() && ready()) start_worker();
   return true;
 }
@@ -43,12 +43,15 @@ void Queue::drain(std::unique_lock<std::mutex>& lock, const Submission* until) {
   while (ready() && !(until && until->concluded_)) {
     std::shared_ptr<Submission> next = std::move(order_.front());
     order_.pop_front();
+    const Submission* running = next.get();
+    running_.push_back(running);
     lock.unlock();
     next->run();
     next->conclude();
     next.reset();  // may end the life of objects that take the lock
     lock.lock();
-    --in_flight_;
+    running_.erase(std::find(running_.begin(), running_.end(), running));
+    if (--in_flight_ == 0) active_.reset();
     changed_.notify_all();
   }
   runner_ = previous;
@@ -61,6 +64,14 @@ bool Queue::help(const Submission& submission) {
   if (inside && submission.status() >= Status::completed) return false;
   if (inside || runner_ == std::thread::id()) drain(lock, &submission);
   return true;
+}
+
+void Queue::settle(const Submission& submission) {
+  std::unique_lock lock(mutex_);
+  if (runner_ == std::this_thread::get_id()) return;
+  changed_.wait(lock, [&] {
+    return std::find(running_.begin(), running_.end(), &submission) == running_.end();
+  });
 }
 
 void Queue::wait_for_room() {

@@ -11,8 +11,11 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <vector>
 
+#include "base/activity.h"
 #include "metal/submission.h"
 
 namespace mfa::metal {
@@ -31,6 +34,9 @@ class Queue : public std::enable_shared_from_this<Queue> {
   /// Runs what may run until `submission` has concluded or somebody else is running it. False if
   /// this is called by one of the submission's own handlers: waiting would never end.
   bool help(const Submission& submission);
+  /// Waits until the thread that ran the submission has put it aside: it holds no lock for it, and
+  /// the process can be forked.
+  void settle(const Submission& submission);
   /// Waits, or works, while as many submissions as the queue holds are committed and not concluded.
   void wait_for_room();
   /// No more submissions: the worker ends when the last one has.
@@ -46,9 +52,11 @@ class Queue : public std::enable_shared_from_this<Queue> {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Submission>> order_;
+  std::vector<const Submission*> running_;  // more than one where a handler waits for a later one
   size_t in_flight_ = 0;
-  std::thread::id runner_;    // none: nobody runs submissions now
-  pid_t worker_process_ = 0;  // a forked child has no worker
+  std::optional<Activity> active_;  // while anything is in flight
+  std::thread::id runner_;          // none: nobody runs submissions now
+  pid_t worker_process_ = 0;        // a forked child has no worker
   bool closed_ = false;
 };
 

@@ -88,9 +88,12 @@ void Submission::wait_until_scheduled() {
 
 void Submission::wait_until_completed() {
   if (open()) return;  // never committed: there is nothing to wait for
-  if (concluded_ || !queue_->help(*this)) return;
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return concluded_.load(); });
+  if (!concluded_) {
+    if (!queue_->help(*this)) return;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return concluded_.load(); });
+  }
+  queue_->settle(*this);
 }
 
 Fault Submission::fault() const {
