@@ -62,6 +62,7 @@ class Emitter {
   void terminator(llvm::Instruction& inst);
   void phi(llvm::PHINode& node);
   void edge(llvm::BasicBlock* from, llvm::BasicBlock* to, llvm::Value* mask);
+  void induction(llvm::PHINode& node);
   llvm::PHINode* open_phi(llvm::Type* type, unsigned count, const char* name = "");
   void close(llvm::PHINode* phi);
   void finish_phis();
@@ -157,6 +158,7 @@ class Emitter {
   llvm::SetVector<llvm::BasicBlock*> joins_;                  // blocks where lanes come together
   llvm::MapVector<llvm::PHINode*, llvm::AllocaInst*> slots_;  // phis of such blocks
   llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 32> pending_;  // source, ours
+  llvm::SmallVector<std::pair<llvm::PHINode*, llvm::PHINode*>, 8> bases_;     // of inductions
   llvm::DenseMap<llvm::LoadInst*, llvm::Value*> loaded_;                      // before their turn
   // Stores that go together: all of them at the last one, none at the others.
   llvm::DenseMap<llvm::StoreInst*, llvm::SmallVector<llvm::StoreInst*, 8>> stores_;

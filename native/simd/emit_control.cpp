@@ -221,9 +221,40 @@ void Emitter::phi(PHINode& node) {
     value = ours;
   }
   (element ? out.tile : divergent ? out.vector : out.scalar) = value;
+  if (divergent && !element && !joins_.count(node.getParent())) induction(node);
+}
+
+/// A loop's counter that starts as base plus offsets and steps by the same in all lanes stays that:
+/// lanes of one round have made equally many steps.
+void Emitter::induction(PHINode& node) {
+  Loop* loop = control_.loops.getLoopFor(node.getParent());
+  if (!loop || loop->getHeader() != node.getParent() || !loop->getLoopPreheader() ||
+      !loop->getLoopLatch() || !node.getType()->isIntegerTy() || node.getType()->isIntegerTy(1))
+    return;
+  auto* step = dyn_cast<BinaryOperator>(node.getIncomingValueForBlock(loop->getLoopLatch()));
+  if (!step || (step->getOpcode() != Instruction::Add && step->getOpcode() != Instruction::Sub) ||
+      step->getOperand(0) != &node || control_.divergent(step->getOperand(1)))
+    return;
+  Lanes start;
+  if (!affine_operand(node.getIncomingValueForBlock(loop->getLoopPreheader()), start)) return;
+  PHINode* base = open_phi(node.getType(), 2, "base");
+  bases_.push_back({&node, base});
+  Lanes& out = map_[&node];
+  out.base = base;
+  out.offsets = start.offsets;
+  out.guard = start.guard;
 }
 
 void Emitter::finish_phis() {
+  for (auto& [source, base] : bases_)
+    for (unsigned i = 0; i < source->getNumIncomingValues(); i++) {
+      Lanes from;
+      if (!affine_operand(source->getIncomingValue(i), from) ||
+          from.offsets != map_[source].offsets)
+        return fail("a counter whose lanes part");
+      base->addIncoming(from.base, end_[source->getIncomingBlock(i)]);
+    }
+  for (auto& [source, base] : bases_) close(base);
   for (auto& [source, ours] : pending_)
     for (unsigned i = 0; i < source->getNumIncomingValues(); i++) {
       BasicBlock* from = end_[source->getIncomingBlock(i)];
