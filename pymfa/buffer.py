@@ -11,13 +11,16 @@ from numpy.typing import DTypeLike
 from . import native
 from .arrays import Array, bounds
 from .errors import InvalidValue
+from .handles import OfThisProcess
 
 if TYPE_CHECKING:
     from .hardware import Device
 
 
-class Buffer:
+class Buffer(OfThisProcess):
     """Shared storage: made by Device.empty and Device.buffer, kept alive by arrays over it."""
+
+    _instead = "an array over it, as numpy.asarray gives"
 
     def __init__(self, device: Device, handle: Any, owner: object = None) -> None:
         info = native.struct("mfa_buffer_info")

@@ -21,6 +21,7 @@ from .encode import (
     varlen,
 )
 from .errors import Failure
+from .handles import OfThisProcess
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 _waiting_callbacks: set[Any] = set()
 
 
-class Commands:
+class Commands(OfThisProcess):
     """Arrays and buffers that are used stay alive until the commands have run."""
+
+    _instead = "the arrays that operations return"
 
     def __init__(self, device: Device, *, label: str | None = None, wait: bool = True) -> None:
         self.device = device

@@ -14,6 +14,7 @@ from .arrays import Array, view
 from .buffer import Buffer
 from .commands import Commands
 from .errors import InvalidType, InvalidValue
+from .handles import SharedHere
 from .library import Library, open_bytes, open_default, open_file, open_source
 from .problem import Explanation, Problem
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-class Device:
+class Device(SharedHere):
     """An Apple GPU, or this machine's CPU. Get one from pymfa.device() or pymfa.devices()."""
+
+    _instead = "its name, for pymfa.device(name)"
 
     def __init__(self, handle: Any) -> None:
         info = native.struct("mfa_device_info")

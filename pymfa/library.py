@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import native
 from .arrays import bounds, view
 from .errors import InvalidType, InvalidValue
+from .handles import SharedHere
 from .scalars import to_bytes, type_name
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ class Function:
     language_version: tuple[int, ...]
 
 
-class Library:
+class Library(SharedHere):
     """The functions of a metallib. Made by Device.library."""
+
+    _instead = "its path or source, for Device.library"
 
     def __init__(self, device: Device, handle: Any) -> None:
         self.device = device
@@ -115,8 +118,10 @@ class Library:
         return f"<pymfa.Library of {len(self.functions)} functions on {self.device.name}>"
 
 
-class Pipeline:
+class Pipeline(SharedHere):
     """A kernel ready to run. Made by Library.pipeline."""
+
+    _instead = "its library and function, for Library.pipeline"
 
     def __init__(self, library: Library, handle: Any) -> None:
         info = native.struct("mfa_pipeline_info")
