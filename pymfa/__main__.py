@@ -13,7 +13,7 @@ python -m pymfa JOB [ARGUMENTS]
   demo [SENTENCE...]      embed sentences with a real transformer
   demo train              train a small GPT beside PyTorch's attention
   demo vision [IMAGE]     find faces with a real network of convolutions
-  selftest                check the results of the main operations
+  selftest                check every operation; --threads 8 --seconds 300: at once
   tune [TABLE...]         find the fastest tiles of this device
   bench [NAME...]         compare with NumPy and PyTorch; what is asked, and what is reached
   conformance FILE        a pipeline for every function of a metallib, and a table

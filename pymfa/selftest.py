@@ -1,99 +1,89 @@
 # SPDX-License-Identifier: MIT
-"""`python -m pymfa selftest`: a minute of evidence that the library works on this machine."""
+"""`python -m pymfa selftest`: evidence that every operation works on this machine, in seconds."""
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from .arrays import Array, bfloat16
+from .checks import Check, all_checks, missing_compiler, source_check
 from .errors import Error
 from .hardware import Device, device, devices
-from .ops import attention, bgemm, cast, hgemm, sgemm
-
-_SOURCE = """
-#include <metal_stdlib>
-using namespace metal;
-kernel void triple(device float *x [[buffer(0)]], uint i [[thread_position_in_grid]]) {
-  x[i] = 3 * x[i] + simd_sum(0.0f);
-}
-"""
-# Rounding of the storage type, of a sum of a hundred float32 products, and room to spare.
-_CLOSE = {"float16": 2.0**-9, "bfloat16": 2.0**-6, "float32": 2.0**-18}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pymfa selftest", description=__doc__)
-    parser.add_argument("--device", help="only this one (default: all)")
+    parser.add_argument("--device", help="only this one (default: all; with --threads the best)")
+    parser.add_argument("--threads", type=int, help="this many at once on one device")
+    parser.add_argument("--seconds", type=float, default=20, help="how long (default: 20)")
     options = parser.parse_args(arguments)
-    failures = 0
-    for tested in [device(options.device)] if options.device else devices():
-        print(f"{tested.name}: {tested.description}")
-        for name, check in _CHECKS.items():
-            try:
-                good, detail = check(tested)
-            except Error as error:
-                good, detail = False, str(error)
-            failures += not good
-            print(f"  {'ok    ' if good else 'FAILED'}  {name:24} {detail}")
+    if options.threads is not None:
+        if options.threads < 1:
+            parser.error(f"--threads {options.threads}: expected at least 1")
+        return _together(device(options.device), options.threads, options.seconds)
+    tested = [device(options.device)] if options.device else devices()
+    failures = sum(_one_by_one(each) for each in tested)
     print("all good" if failures == 0 else f"{failures} failed", file=sys.stderr)
     return min(failures, 1)
 
 
-def _random(shape: tuple[int, ...], dtype: DTypeLike, seed: int) -> Array:
-    numbers = np.random.default_rng(seed).standard_normal(shape)
-    return (numbers / 4).astype(np.float32).astype(dtype)
+def _one_by_one(tested: Device) -> int:
+    """The number of failures."""
+    print(f"{tested.name}: {tested.description}")
+    failures = 0
+    for check in (*all_checks(), source_check()):
+        word = "ok"
+        try:
+            good, detail = check.verdict(tested)
+            word = "ok" if good else "FAILED"
+        except Error as error:
+            detail = str(error)
+            absent = check is source_check() and missing_compiler(error)
+            word = "absent" if absent else "FAILED"
+        failures += word == "FAILED"
+        print(f"  {word:6}  {check.name:30} {detail}")
+    return failures
 
 
-def _verdict(actual: Array, expected: Array) -> tuple[bool, str]:
-    error = float(np.abs(actual.astype(np.float64) - expected).max())
-    limit = _CLOSE[actual.dtype.name] * max(1.0, float(np.abs(expected).max()))
-    return error <= limit, f"off by {error:.1e}, {limit:.1e} allowed"
+def _together(tested: Device, count: int, seconds: float) -> int:
+    """Each thread runs all checks over and over, in an order of its own, on the same device."""
+    done: Counter[str] = Counter()
+    wrong: list[str] = []
+    lock = threading.Lock()
+    checks = all_checks()
+    end = time.monotonic() + seconds
 
+    def work(seed: int) -> None:
+        order: list[Check] = list(checks)
+        shuffle = random.Random(seed).shuffle
+        while time.monotonic() < end and not wrong:
+            shuffle(order)
+            for check in order:
+                try:
+                    good, detail = check.verdict(tested)
+                except Exception as error:
+                    good, detail = False, f"{type(error).__name__}: {error}"
+                with lock:
+                    done[check.name] += 1
+                    if not good:
+                        wrong.append(f"{check.name}: {detail}")
+                if wrong or time.monotonic() >= end:
+                    break
 
-def _gemm(product: Callable[..., Array], dtype: DTypeLike) -> Callable[[Device], tuple[bool, str]]:
-    def check(tested: Device) -> tuple[bool, str]:
-        a, b = _random((67, 100), dtype, 1), _random((45, 100), dtype, 2)
-        bias = _random((45,), dtype, 3)
-        actual = product(a, b, trans_b=True, bias=bias, activation="relu", device=tested)
-        a, b, bias = (x.astype(np.float64) for x in (a, b, bias))
-        return _verdict(actual, np.maximum(a @ b.T + bias, 0))
-
-    return check
-
-
-def _attention(tested: Device) -> tuple[bool, str]:
-    q, k, v = (_random((2, 4, 33, 32), np.float16, i) for i in range(3))
-    actual = attention(q, k, v, causal=True, device=tested)
-    q, k, v = (x.astype(np.float64) for x in (q, k, v))
-    scores = np.where(np.tri(33, dtype=bool), q @ np.swapaxes(k, -1, -2) / np.sqrt(32), -np.inf)
-    p = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return _verdict(actual, p / p.sum(axis=-1, keepdims=True) @ v)
-
-
-def _cast(tested: Device) -> tuple[bool, str]:
-    x = _random((100, 7), np.float32, 4)
-    exact = all(np.array_equal(cast(x, d, device=tested), x.astype(d)) for d in ("f2", bfloat16))
-    return exact, "equal to NumPy" if exact else "not equal to NumPy"
-
-
-def _custom(tested: Device) -> tuple[bool, str]:
-    x = np.arange(100, dtype=np.float32)
-    pipeline = tested.library(source=_SOURCE).pipeline("triple")
-    with tested.commands() as commands:
-        commands.dispatch(pipeline, buffers={0: x}, threads=100, threads_per_threadgroup=64)
-    return _verdict(x, 3.0 * np.arange(100))
-
-
-_CHECKS: dict[str, Callable[[Device], tuple[bool, str]]] = {
-    "hgemm": _gemm(hgemm, np.float16),
-    "bgemm": _gemm(bgemm, bfloat16),
-    "sgemm": _gemm(sgemm, np.float32),
-    "attention": _attention,
-    "cast": _cast,
-    "kernel from source": _custom,
-}
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"{tested.name}: {count} threads, {seconds:g} seconds")
+    for check in checks:
+        print(f"  {done[check.name]:8} x {check.name}")
+    for line in wrong:
+        print(f"  FAILED  {line}")
+    print(f"{done.total()} results, {len(wrong)} wrong", file=sys.stderr)
+    return min(len(wrong), 1)
