@@ -9,7 +9,15 @@ from .commands import Commands
 from .convolution import ConvolutionDesc, convolution
 from .decoding import attention_decode, attention_varlen, merge_attention
 from .dlpack import as_dlpack
-from .errors import Error, Failure, InvalidType, InvalidValue, OutOfMemory, Unsupported
+from .errors import (
+    Cancelled,
+    Error,
+    Failure,
+    InvalidType,
+    InvalidValue,
+    OutOfMemory,
+    Unsupported,
+)
 from .hardware import Device, device, devices
 from .library import Argument, Constant, Function, Library, Pipeline
 from .ops import (
@@ -22,6 +30,7 @@ from .ops import (
     scaled_dot_product_attention,
     sgemm,
 )
+from .preparation import Preparation
 from .problem import (
     AttentionBackwardDesc,
     AttentionDesc,
@@ -33,6 +42,7 @@ from .problem import (
     QgemmDesc,
 )
 from .quantized import Palettized, Quantized, dequantize, palettize, quantize
+from .recording import Recorded, Recording, record
 from .winograd import WinogradWeights
 
 
@@ -57,6 +67,7 @@ __all__ = [
     "AttentionBackwardDesc",
     "AttentionDesc",
     "Buffer",
+    "Cancelled",
     "CastDesc",
     "Commands",
     "Constant",
@@ -74,10 +85,13 @@ __all__ = [
     "OutOfMemory",
     "Palettized",
     "Pipeline",
+    "Preparation",
     "Problem",
     "QgemmDesc",
     "Quantized",
     "QuantizedKV",
+    "Recorded",
+    "Recording",
     "Unsupported",
     "WinogradWeights",
     "as_dlpack",
@@ -99,6 +113,7 @@ __all__ = [
     "qgemm",
     "quantize",
     "quantize_kv",
+    "record",
     "scaled_dot_product_attention",
     "sgemm",
     "supported",

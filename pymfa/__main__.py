@@ -10,6 +10,7 @@ python -m pymfa JOB [ARGUMENTS]
 
   info                    the devices of this machine and their limits
   inspect FILE [NAME]     functions of a metallib; the stages of one: --air, --vector, --asm
+  extract FILE            write the metallib alone, for hosts of MFA 1.0's interface
   demo [SENTENCE...]      embed sentences with a real transformer
   demo train              train a small GPT beside PyTorch's attention
   demo vision [IMAGE]     find faces with a real network of convolutions
@@ -31,6 +32,10 @@ def main(arguments: list[str]) -> int:
         from . import inspection
 
         return inspection.main(rest)
+    if job == "extract":
+        from . import extraction
+
+        return extraction.main(rest)
     if job == "demo":
         from . import demo
 

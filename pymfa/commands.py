@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import native
 from .arrays import Array
@@ -20,7 +20,7 @@ from .encode import (
     qgemm,
     varlen,
 )
-from .errors import Failure
+from .errors import Error, Failure, InvalidType
 from .handles import OfThisProcess
 from .memory import Memory
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .library import Pipeline
     from .quantized import Palettized, Quantized
 
+Result = TypeVar("Result")
+
 # C callbacks that have not been called yet.
 _waiting_callbacks: set[Any] = set()
 
@@ -42,68 +44,84 @@ class Commands(OfThisProcess):
 
     _instead = "the arrays that operations return"
 
-    def __init__(self, device: Device, *, label: str | None = None, wait: bool = True) -> None:
+    def __init__(
+        self, device: Device, *, label: str | None = None, wait: bool = True,
+        concurrent: bool = False,
+    ) -> None:  # fmt: skip
         self.device = device
         self.memory = Memory(device)
-        self.handle = native.handle("mfa_commands", "mfa_commands_begin", device.handle)
+        begin = "mfa_commands_begin_concurrent" if concurrent else "mfa_commands_begin"
+        self.handle = native.handle("mfa_commands", begin, device.handle)
         self._wait_at_exit = wait
         self._committed = False
         self._done = False
         if label is not None:
             native.call("mfa_commands_set_label", self.handle, label.encode())
 
-    # Operations. Each returns its result, which holds its values once the commands have run.
+    # Operations. Each returns its result, which holds its values once the commands have run. Each
+    # takes `label`, a name for messages of failures and for traces.
 
-    def hgemm(self, a: Any, b: Any, **options: Any) -> Array:
+    def hgemm(self, a: Any, b: Any, *, label: str | None = None, **options: Any) -> Array:
         """float16: see pymfa.hgemm."""
-        return gemm.encode(self, "hgemm", a, b, **options)
+        return self._named(label, gemm.encode, "hgemm", a, b, **options)
 
-    def sgemm(self, a: Any, b: Any, **options: Any) -> Array:
+    def sgemm(self, a: Any, b: Any, *, label: str | None = None, **options: Any) -> Array:
         """float32: see pymfa.sgemm."""
-        return gemm.encode(self, "sgemm", a, b, **options)
+        return self._named(label, gemm.encode, "sgemm", a, b, **options)
 
-    def bgemm(self, a: Any, b: Any, **options: Any) -> Array:
+    def bgemm(self, a: Any, b: Any, *, label: str | None = None, **options: Any) -> Array:
         """bfloat16: see pymfa.bgemm."""
-        return gemm.encode(self, "bgemm", a, b, **options)
+        return self._named(label, gemm.encode, "bgemm", a, b, **options)
 
-    def qgemm(self, a: Any, b: Quantized | Palettized, **options: Any) -> Array:
+    def qgemm(
+        self, a: Any, b: Quantized | Palettized, *, label: str | None = None, **options: Any
+    ) -> Array:
         """Quantized weights: see pymfa.qgemm."""
-        return qgemm.encode(self, a, b, **options)
+        return self._named(label, qgemm.encode, a, b, **options)
 
     def attention(
-        self, q: Any, k: Any, v: Any, *, out: Any = None, lse: Any = None, **options: Any
-    ) -> Array:
+        self, q: Any, k: Any, v: Any, *, out: Any = None, lse: Any = None,
+        label: str | None = None, **options: Any,
+    ) -> Array:  # fmt: skip
         """See pymfa.attention. `lse` is a float32 array to fill, instead of return_lse."""
-        return attention.encode(self, q, k, v, out=out, lse=lse, **options)
+        return self._named(label, attention.encode, q, k, v, out=out, lse=lse, **options)
 
     def attention_backward(
-        self, do: Any, q: Any, k: Any, v: Any, o: Any, lse: Any, **options: Any
-    ) -> tuple[Array | None, Array | None, Array | None]:
+        self, do: Any, q: Any, k: Any, v: Any, o: Any, lse: Any, *, label: str | None = None,
+        **options: Any,
+    ) -> tuple[Array | None, Array | None, Array | None]:  # fmt: skip
         """See pymfa.attention_backward."""
-        return attention_backward.encode(self, do, q, k, v, o, lse, **options)
+        return self._named(label, attention_backward.encode, do, q, k, v, o, lse, **options)
 
-    def convolution(self, x: Any, w: Any, **options: Any) -> Array:
+    def convolution(self, x: Any, w: Any, *, label: str | None = None, **options: Any) -> Array:
         """See pymfa.convolution."""
-        return convolution.encode(self, x, w, **options)
+        return self._named(label, convolution.encode, x, w, **options)
 
     def attention_varlen(
-        self, q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any, **options: Any
-    ) -> Array:
+        self, q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any, *,
+        label: str | None = None, **options: Any,
+    ) -> Array:  # fmt: skip
         """See pymfa.attention_varlen. `lse` is a float32 array to fill, instead of return_lse."""
-        return varlen.encode(self, q, k, v, cu_seqlens_q, cu_seqlens_k, **options)
+        return self._named(label, varlen.encode, q, k, v, cu_seqlens_q, cu_seqlens_k, **options)
 
-    def attention_decode(self, q: Any, k: Any, v: Any, **options: Any) -> Array:
+    def attention_decode(
+        self, q: Any, k: Any, v: Any, *, label: str | None = None, **options: Any
+    ) -> Array:
         """See pymfa.attention_decode. `lse` is a float32 array to fill, instead of return_lse."""
         options.setdefault("causal", True)
-        return decode.encode(self, q, k, v, **options)
+        return self._named(label, decode.encode, q, k, v, **options)
 
-    def merge_attention(self, o1: Any, lse1: Any, o2: Any, lse2: Any, **options: Any) -> Array:
+    def merge_attention(
+        self, o1: Any, lse1: Any, o2: Any, lse2: Any, *, label: str | None = None, **options: Any
+    ) -> Array:
         """See pymfa.merge_attention. `lse` is a float32 array to fill, instead of return_lse."""
-        return decode.merge(self, o1, lse1, o2, lse2, **options)
+        return self._named(label, decode.merge, o1, lse1, o2, lse2, **options)
 
-    def cast(self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None) -> Array:
+    def cast(
+        self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None, label: str | None = None
+    ) -> Array:
         """See pymfa.cast."""
-        return cast.encode(self, x, dtype, out=out)
+        return self._named(label, cast.encode, x, dtype, out=out)
 
     def dispatch(
         self,
@@ -114,17 +132,38 @@ class Commands(OfThisProcess):
         threadgroups: int | Sequence[int] | None = None,
         threads: int | Sequence[int] | None = None,
         threads_per_threadgroup: int | Sequence[int] | None = None,
+        label: str | None = None,
     ) -> None:
         """Runs any kernel over so many threadgroups, or so many threads.
 
         A buffer is an array, a pymfa.Buffer, a pair of one of these with a byte offset, or a value
         to pass by copy: bytes, or a NumPy scalar.
         """
-        dispatch.encode(
-            self, pipeline, buffers=buffers or {}, threadgroup_memory=threadgroup_memory or {},
+        self._named(
+            label, dispatch.encode, pipeline,
+            buffers=buffers or {}, threadgroup_memory=threadgroup_memory or {},
             threadgroups=threadgroups, threads=threads,
             threads_per_threadgroup=threads_per_threadgroup,
         )  # fmt: skip
+
+    def _named(
+        self, label: str | None, encode: Callable[..., Result], *arguments: Any, **options: Any
+    ) -> Result:
+        """Encodes; what goes wrong is reported with the label."""
+        if label is None:
+            return encode(self, *arguments, **options)
+        if not isinstance(label, str):
+            raise InvalidType(f"label is a {type(label).__name__}; expected text")
+        native.call("mfa_commands_set_operation_label", self.handle, label.encode())
+        try:
+            return encode(self, *arguments, **options)
+        except Error as error:
+            if f'"{label}"' in str(error):
+                raise
+            raise type(error)(f'"{label}": {error}') from error
+        finally:
+            if not self._committed:
+                native.call("mfa_commands_set_operation_label", self.handle, native.null)
 
     # Life: encoding, committed, done.
 
@@ -134,7 +173,10 @@ class Commands(OfThisProcess):
             raise Failure(f"{operation}: these commands are committed; begin new ones")
 
     def on_completed(self, function: Callable[[Exception | None], None]) -> None:
-        """Calls the function with the error or None, on a thread of the library's own."""
+        """Calls the function with the error or None, on a thread of the library's own.
+
+        It may do whatever it likes, wait for other commands too; only not for another such call.
+        """
         self.encoding("Commands.on_completed")
 
         def once(error: Exception | None) -> None:

@@ -26,3 +26,7 @@ class Unsupported(Error, NotImplementedError):  # noqa: N818
 
 class Failure(Error, RuntimeError):  # noqa: N818
     """The work failed while it ran, or an object was used after its life ended."""
+
+
+class Cancelled(Failure):
+    """Not everything was done, as asked for."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .commands import Commands
 from .errors import InvalidType, InvalidValue
 from .handles import SharedHere
 from .library import Library, open_bytes, open_default, open_file, open_source
+from .preparation import Preparation
 from .problem import Explanation, Problem
 
 if TYPE_CHECKING:
@@ -64,9 +65,14 @@ class Device(SharedHere):
         array = view("Device.buffer: source", source)
         return buffers.wrap(self, array, read_only=not array.flags.writeable)
 
-    def commands(self, *, label: str | None = None, wait: bool = True) -> Commands:
-        """One command buffer. As a context it commits at the end, and with `wait` also waits."""
-        return Commands(self, label=label, wait=wait)
+    def commands(
+        self, *, label: str | None = None, wait: bool = True, concurrent: bool = False
+    ) -> Commands:
+        """One command buffer. As a context it commits at the end, and with `wait` also waits.
+
+        `concurrent`: operations that need nothing of each other may run at the same time.
+        """
+        return Commands(self, label=label, wait=wait, concurrent=concurrent)
 
     def library(
         self, path: str | os.PathLike[str] | None = None, *, source: str | None = None,
@@ -83,11 +89,23 @@ class Device(SharedHere):
             return open_bytes(self, data)
         return open_default(self) if path is None else open_file(self, os.fspath(path))
 
-    def prepare(self, problems: Iterable[Problem]) -> None:
-        """Compiles what these problems need, in parallel, so that they start at once later."""
-        prepared = [problem.to_native() for problem in problems]
-        table = native.array("mfa_problem", [p[0] for p in prepared])
-        native.call("mfa_prepare", self.handle, table, len(prepared), native.null, native.null)
+    def prepare(
+        self,
+        problems: Iterable[Problem],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        wait: bool = True,
+    ) -> Preparation:
+        """Compiles what these problems need, in parallel, so that they start at once later.
+
+        progress(done, count) is called when one more pipeline is ready, on a thread of the library;
+        returning False, cancel() and, while this waits, Ctrl-C leave out what has not begun.
+        Without `wait` it goes on while the caller does other things.
+        """
+        started = Preparation(self.handle, problems, progress)
+        if wait:
+            started.wait()
+        return started
 
     def supported(self, problem: Problem) -> tuple[bool, str]:
         """Whether the device can do it, and why not."""

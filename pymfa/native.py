@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _ERRORS: dict[str, type[errors.Error]] = {
     "MFA_ERROR_OUT_OF_MEMORY": errors.OutOfMemory,
     "MFA_ERROR_CORRUPT": errors.InvalidValue,
     "MFA_ERROR_COMPILE": errors.InvalidValue,
+    "MFA_CANCELLED": errors.Cancelled,
 }
 
 
@@ -80,6 +82,17 @@ def call(name: str, *arguments: Any) -> None:
     status = getattr(_library(), name)(*arguments)
     if status != 0:
         raise error_of(int(status), last_error())
+
+
+# Each is told of every operation: its function, descriptor and operands.
+listeners: list[Callable[[str, Any, Any], None]] = []
+
+
+def operation(name: str, commands: Any, desc: Any, operands: Any) -> None:
+    """Encodes an operation."""
+    call(name, commands, desc, operands)
+    for listener in listeners:
+        listener(name, desc, operands)
 
 
 def error_of(status: int, message: str) -> errors.Error:
@@ -155,6 +168,10 @@ def copy_bytes(target: int, source: int, length: int) -> None:
     ffi.memmove(pointer(target), pointer(source), length)
 
 
+def read_bytes(memory: Any, length: int) -> bytes:
+    return bytes(ffi.buffer(memory, length))
+
+
 def completion(function: Any) -> Any:
     """A C callback; whoever passes it on keeps it alive."""
 
@@ -162,6 +179,68 @@ def completion(function: Any) -> Any:
         function(None if status == 0 else error_of(int(status), text(message)))
 
     return ffi.callback("mfa_completion", call_back)
+
+
+def progress(function: Callable[[int, int], bool]) -> Any:
+    """The same for mfa_progress."""
+
+    def call_back(_context: Any, done: int, count: int) -> bool:
+        return function(done, count)
+
+    return ffi.callback("mfa_progress", call_back)
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """What is not zero in a struct, in the structs it holds and in those it points to.
+
+    Enumerators are given by name.
+    """
+    result = {}
+    for name, field in ffi.typeof(value[0]).fields:
+        found = _plain(getattr(value, name), field.type)
+        if name != "size" and found not in (0, None, {}):
+            result[name] = found
+    return result
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    if kind.kind == "enum":
+        return kind.elements.get(int(value), int(value)) if value else 0
+    if kind.kind == "struct":
+        return fields(ffi.addressof(value))
+    if kind.kind == "pointer":
+        return None if value == ffi.NULL else fields(value)
+    if kind.kind == "array":
+        found = [_plain(item, kind.item) for item in value]
+        return found if any(found) else 0
+    return value
+
+
+def fill(value: Any, given: Any) -> list[Any]:
+    """The opposite of fields(). Returns what the struct now points to."""
+    kept: list[Any] = []
+    known = dict(ffi.typeof(value[0]).fields)
+    if not isinstance(given, dict) or not given.keys() <= known.keys():
+        strange = given if not isinstance(given, dict) else sorted(given.keys() - known.keys())
+        raise errors.InvalidValue(f"{ffi.typeof(value[0]).cname} has no fields {strange!r}")
+    for name, content in given.items():
+        kind = known[name].type
+        try:
+            if kind.kind == "struct":
+                kept += fill(ffi.addressof(value, name), content)
+            elif kind.kind == "pointer":
+                inner = struct(kind.item.cname.removeprefix("const ").removesuffix(" const"))
+                kept += [inner, *fill(inner, content)]
+                setattr(value, name, inner)
+            elif kind.kind == "enum" and isinstance(content, str):
+                setattr(value, name, kind.relements[content])
+            else:
+                setattr(value, name, content)
+        except (TypeError, OverflowError, KeyError, IndexError) as error:
+            raise errors.InvalidValue(
+                f"{ffi.typeof(value[0]).cname}: {name} is {content!r}: {error}"
+            ) from None
+    return kept
 
 
 # A struct that points to other C memory does not keep it alive; here it does.

@@ -50,7 +50,7 @@ class WinogradWeights:
             operands = encoder.place(
                 commands, data, weights=packed, palette=stored.palettes, result=data
             )
-            native.call("mfa_convolution_weights", commands.handle, desc, operands)
+            native.operation("mfa_convolution_weights", commands.handle, desc, operands)
         self.data: Array = data
 
     @property

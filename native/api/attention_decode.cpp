@@ -188,19 +188,9 @@ Status unexpected(const char* name, const mfa_operand& operand, const char* why)
   return failure(Code::invalid_argument, "%s is given but %s", name, why);
 }
 
-template <class Problem, class Taken>
-Status run(Target& target, const Operands& all, const Problem& problem, const Taken& operands) {
-  MFA_TRY(all.check_overlap());
-  if (!all.device()) return {};  // nothing has elements
-  auto commands = target.on(all.device());
-  if (!commands.ok()) return commands.status();
-  MFA_TRY(host::encode(**commands, problem, operands));
-  return target.close();
-}
-
 Status decode(mfa_commands commands, const mfa_decode_desc* desc,
               const mfa_decode_operands* operands) {
-  Target target;
+  Target target("mfa_attention_decode");
   MFA_TRY(target.open(commands));
   mfa_decode_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_decode_operands));
@@ -277,12 +267,12 @@ Status decode(mfa_commands commands, const mfa_decode_desc* desc,
   if (a.lse)
     MFA_TRY(take("lse", given.lse, B, a.H, 1, a.R, {a.lse_batch, a.lse_head, 0, 1}, sizeof(float),
                  Use::write, taken.lse));
-  return run(target, take.all, d, taken);
+  return target.run(take.all, [&](host::Commands& on) { return host::encode(on, d, taken); });
 }
 
 Status merge(mfa_commands commands, const mfa_merge_desc* desc,
              const mfa_merge_operands* operands) {
-  Target target;
+  Target target("mfa_merge_attention");
   MFA_TRY(target.open(commands));
   mfa_merge_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_merge_operands));
@@ -307,7 +297,7 @@ Status merge(mfa_commands commands, const mfa_merge_desc* desc,
   if (m.lse)
     MFA_TRY(take("lse", given.lse, m.B, m.H, 1, m.R, {m.lse_batch, m.lse_head, 0, 1}, sizeof(float),
                  Use::write, taken.lse));
-  return run(target, take.all, m, taken);
+  return target.run(take.all, [&](host::Commands& on) { return host::encode(on, m, taken); });
 }
 
 }  // namespace

@@ -16,18 +16,25 @@ void publish_commands(std::shared_ptr<host::Commands> host, mfa_commands* handle
   publish(std::move(commands), handle);
 }
 
+Status begin_commands(mfa_device device, bool concurrent, mfa_commands* commands) {
+  auto on = use(device, "device");
+  if (!on.ok()) return on.status();
+  MFA_TRY(require(commands, "commands"));
+  auto begun = host::Commands::begin(*on, concurrent);
+  if (!begun.ok()) return begun.status();
+  publish_commands(*begun, commands);
+  return {};
+}
+
 }  // namespace
 
 mfa_status mfa_commands_begin(mfa_device device, mfa_commands* commands) {
-  return call("mfa_commands_begin", [&]() -> Status {
-    auto on = use(device, "device");
-    if (!on.ok()) return on.status();
-    MFA_TRY(require(commands, "commands"));
-    auto begun = host::Commands::begin(*on);
-    if (!begun.ok()) return begun.status();
-    publish_commands(*begun, commands);
-    return {};
-  });
+  return call("mfa_commands_begin", [&] { return begin_commands(device, false, commands); });
+}
+
+mfa_status mfa_commands_begin_concurrent(mfa_device device, mfa_commands* commands) {
+  return call("mfa_commands_begin_concurrent",
+              [&] { return begin_commands(device, true, commands); });
 }
 
 mfa_status mfa_commands_wrap(mfa_device device, void* encoder, mfa_commands* commands) {
@@ -49,6 +56,14 @@ mfa_status mfa_commands_set_label(mfa_commands commands, const char* label) {
     if (!found.ok()) return found.status();
     MFA_TRY(require(label, "label"));
     return (*found)->host->set_label(label);
+  });
+}
+
+mfa_status mfa_commands_set_operation_label(mfa_commands commands, const char* label) {
+  return call("mfa_commands_set_operation_label", [&]() -> Status {
+    auto found = use(commands, "commands");
+    if (!found.ok()) return found.status();
+    return (*found)->host->set_operation_label(label ? label : "");
   });
 }
 
@@ -114,7 +129,7 @@ mfa_status mfa_commands_metal(mfa_commands commands, void** encoder) {
     auto found = use(commands, "commands");
     if (!found.ok()) return found.status();
     MFA_TRY(require(encoder, "encoder"));
-    auto open = (*found)->host->encoder();
+    auto open = (*found)->host->lend_encoder();
     if (!open.ok()) return open.status();
     *encoder = *open;
     return {};

@@ -203,7 +203,7 @@ Status take_weights(Operands& all, const mfa_convolution_operands& given,
 
 Status transform_weights(mfa_commands commands, const mfa_convolution_desc* desc,
                          const mfa_convolution_operands* operands) {
-  Target target;
+  Target target("mfa_convolution_weights");
   MFA_TRY(target.open(commands));
   mfa_convolution_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_convolution_operands));
@@ -218,17 +218,13 @@ Status transform_weights(mfa_commands commands, const mfa_convolution_desc* desc
   uint64_t element = checked->type == MFA_TYPE_HALF ? 2 : 4;
   MFA_TRY(take(all, "result", given.result, element, Use::write,
                {host::winograd_weight_bytes(*checked) / element}, taken.result));
-  MFA_TRY(all.check_overlap());
-  if (!all.device()) return {};
-  auto on = target.on(all.device());
-  if (!on.ok()) return on.status();
-  MFA_TRY(host::encode_weights(**on, *checked, taken));
-  return target.close();
+  return target.run(all,
+                    [&](host::Commands& on) { return host::encode_weights(on, *checked, taken); });
 }
 
 Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
                    const mfa_convolution_operands* operands) {
-  Target target;
+  Target target("mfa_convolution");
   MFA_TRY(target.open(commands));
   mfa_convolution_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_convolution_operands));
@@ -246,12 +242,7 @@ Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
   if (c.bias) MFA_TRY(take(all, "bias", given.bias, element, Use::read, {K}, taken.bias));
   MFA_TRY(take(all, "result", given.result, element, Use::write,
                {c.images, c.output[0], c.output[1], c.output[2], c.K}, taken.result));
-  MFA_TRY(all.check_overlap());
-  if (!all.device()) return {};  // nothing has elements
-  auto on = target.on(all.device());
-  if (!on.ok()) return on.status();
-  MFA_TRY(host::encode(**on, c, taken));
-  return target.close();
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, c, taken); });
 }
 
 Status weights_size(const mfa_convolution_desc* desc, uint64_t* bytes) {

@@ -82,6 +82,17 @@ mfa_status mfa_device_metal(mfa_device device, void** metal) {
   });
 }
 
+mfa_status mfa_device_of_metal(void* metal, mfa_device* device) {
+  return call("mfa_device_of_metal", [&]() -> Status {
+    MFA_TRY(require(metal, "metal"));
+    MFA_TRY(require(device, "device"));
+    auto found = host::Device::of_metal(metal);
+    if (!found.ok()) return found.status();
+    publish(*found, device);
+    return {};
+  });
+}
+
 mfa_status mfa_device_retain(mfa_device device) {
   return retain_handle("mfa_device_retain", device);
 }

@@ -147,8 +147,24 @@ Status take_grid(const mfa_dispatch_desc& desc, const host::Pipeline& pipeline, 
   return {};
 }
 
+/// What is reached by pointers in other memory nobody knows.
+void announce(host::Commands& commands, const host::Pipeline& pipeline,
+              const std::vector<host::Binding>& bindings) {
+  if (!commands.concurrent()) return;
+  std::vector<host::Use> uses;
+  for (const host::Binding& binding : bindings) {
+    if (binding.kind != host::Binding::Kind::buffer) continue;
+    const host::Argument* argument = argument_at(pipeline, MFA_ARGUMENT_BUFFER, binding.slot);
+    if (argument && !argument->used) continue;
+    const host::Buffer& buffer = *binding.buffer;
+    bool write = !argument || argument->access != MFA_ACCESS_READ;
+    uses.push_back({buffer.address + binding.offset, buffer.address + buffer.length, write});
+  }
+  commands.will_use(uses.data(), uses.size());
+}
+
 Status dispatch(mfa_commands commands, const mfa_dispatch_desc* given) {
-  Target target;
+  Target target("mfa_dispatch");
   MFA_TRY(target.open(commands));
   mfa_dispatch_desc desc;
   MFA_TRY(read_struct(given, desc, sizeof(mfa_dispatch_desc), "desc", "mfa_dispatch_desc"));
@@ -169,6 +185,7 @@ Status dispatch(mfa_commands commands, const mfa_dispatch_desc* given) {
   auto on = target.on(pipeline.device);
   if (!on.ok()) return on.status();
   MFA_TRY((*on)->check(pipeline.metal.get(), bindings.data(), bindings.size(), grid));
+  announce(**on, pipeline, bindings);
   (*on)->dispatch(pipeline.metal.get(), bindings.data(), bindings.size(), grid);
   (*on)->count_operation();
   return target.close();

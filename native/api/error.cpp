@@ -24,23 +24,28 @@ static_assert(MFA_ERROR_COMPILE == int(mfa::host::Code::compile));
 static_assert(MFA_ERROR_EXECUTION == int(mfa::host::Code::execution));
 static_assert(MFA_TIMEOUT == int(mfa::host::Code::timeout));
 static_assert(MFA_ERROR_INTERNAL == int(mfa::host::Code::internal));
+static_assert(MFA_CANCELLED == int(mfa::host::Code::cancelled));
 
 namespace mfa::api {
 
 namespace {
 
-thread_local std::string last_error;
+thread_local std::string last_error, subject;
 
 }  // namespace
 
 mfa_status report(const char* function, const Status& status) {
   try {
-    last_error = std::string(function) + ": " + status.message;
+    last_error = function;
+    if (!subject.empty()) last_error += " \"" + subject + '"';
+    last_error += ": " + status.message;
   } catch (const std::bad_alloc&) {
     last_error.clear();  // the code still tells
   }
   return static_cast<mfa_status>(status.code);
 }
+
+void about(const std::string& now) { subject = now; }
 
 Status guarded(Status (*body)(void*), void* context) {
   if (forked_while_active.load(std::memory_order_relaxed)) {
@@ -50,6 +55,7 @@ Status guarded(Status (*body)(void*), void* context) {
                    "forkserver, exec)");
   }
   Activity here;
+  subject.clear();
   try {
     return guarded_objective_c(body, context);
   } catch (const std::bad_alloc&) {
@@ -104,6 +110,8 @@ extern "C" const char* mfa_status_name(mfa_status status) {
       return "MFA_TIMEOUT";
     case MFA_ERROR_INTERNAL:
       return "MFA_ERROR_INTERNAL";
+    case MFA_CANCELLED:
+      return "MFA_CANCELLED";
   }
   return "unknown status";
 }

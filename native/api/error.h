@@ -2,6 +2,8 @@
 // The body of an exported function -> mfa_status; its message -> mfa_last_error().
 #pragma once
 
+#include <string>
+
 #include "host/status.h"
 #include "mfa.h"
 
@@ -14,6 +16,9 @@ using host::Status;
 
 /// Keeps "function: message" for this thread and returns the code.
 mfa_status report(const char* function, const Status& status);
+
+/// What the function that this thread is in is about, e.g. an operation's label: failures name it.
+void about(const std::string& subject);
 
 /// Calls `body(context)`; whatever it throws, C++ or Objective-C, becomes a Status.
 Status guarded(Status (*body)(void*), void* context);

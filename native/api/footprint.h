@@ -14,6 +14,7 @@ class Footprint {
   /// Adds a dimension, its stride in elements. False if the numbers do not fit 64 bits.
   bool add(uint64_t count, uint64_t stride);
   void place(uint64_t address) { address_ = address; }
+  uint64_t address() const { return address_; }
 
   /// Bytes from the first element's first to the last one's last.
   uint64_t bytes() const { return empty_ ? 0 : span_; }

@@ -2,6 +2,7 @@
 // mfa_library_*, mfa_pipeline_*.
 #include "api/handles.h"
 #include "api/structs.h"
+#include "host/embedded.h"
 
 using namespace mfa;
 using namespace mfa::api;
@@ -51,6 +52,16 @@ mfa_status mfa_library_default(mfa_device device, mfa_library* library) {
     if (!on.ok()) return on.status();
     MFA_TRY(require(library, "library"));
     return publish_library((*on)->default_library(), library);
+  });
+}
+
+mfa_status mfa_library_embedded(const void** bytes, size_t* length) {
+  return call("mfa_library_embedded", [&]() -> Status {
+    MFA_TRY(require(bytes, "bytes"));
+    MFA_TRY(require(length, "length"));
+    *bytes = mfa_embedded_metallib;
+    *length = static_cast<size_t>(mfa_embedded_metallib_end - mfa_embedded_metallib);
+    return {};
   });
 }
 

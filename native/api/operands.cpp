@@ -4,6 +4,8 @@
 
 #include <cinttypes>
 
+#include "base/trace.h"
+
 namespace mfa::api {
 
 Status Operands::take(const char* name, const mfa_operand& given, Footprint footprint,
@@ -54,11 +56,33 @@ Status Operands::check_overlap() const {
   return {};
 }
 
+void Operands::announce(host::Commands& commands) const {
+  if (!commands.concurrent()) return;
+  std::vector<host::Use> uses;
+  for (const Taken& taken : taken_) {
+    uint64_t begin = taken.footprint.address();
+    uses.push_back({begin, begin + taken.footprint.bytes(), taken.use == Use::write});
+  }
+  commands.will_use(uses.data(), uses.size());
+}
+
+Target::Target(const char* function) : function_(function) {
+  if (trace::on()) start_ = trace::now();
+}
+
+Target::~Target() {
+  if (!trace::on()) return;
+  bool named = commands_ && !commands_->operation_label().empty();
+  trace::slice("encode", named ? commands_->operation_label() : function_, start_, trace::now(),
+               trace::Arguments().add("function", function_));
+}
+
 Status Target::open(mfa_commands handle) {
   if (!handle) return {};
   auto commands = api::use(handle, "commands");
   if (!commands.ok()) return commands.status();
   commands_ = (*commands)->host;
+  if (!commands_->operation_label().empty()) about(commands_->operation_label());
   auto encoder = commands_->encoder();
   return encoder.ok() ? Status() : encoder.status();
 }

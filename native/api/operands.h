@@ -18,6 +18,8 @@ class Operands {
               uint64_t element_size, Use use, host::Operand& operand);
   /// Call when all are taken: outputs must be distinct and away from everything else.
   Status check_overlap() const;
+  /// Tells the commands which memory the operation that is to be encoded reads and writes.
+  void announce(host::Commands& commands) const;
   /// The device all of them belong to; null if there was none.
   const std::shared_ptr<host::Device>& device() const { return device_; }
 
@@ -34,14 +36,33 @@ class Operands {
 /// Where an operation is encoded: the caller's commands, or some that end with the call.
 class Target {
  public:
+  /// `function`: of mfa.h, for a trace.
+  explicit Target(const char* function);
+  ~Target();
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+
   /// Before anything else is looked at: commands that cannot take operations are refused first.
   Status open(mfa_commands commands);
   /// The commands to encode into; `device` is that of the operands.
   Outcome<host::Commands*> on(const std::shared_ptr<host::Device>& device);
   /// Commits and waits if the commands were made by `on`.
   Status close();
+  /// All of these: once every operand is checked, `encode` puts the operation into the commands.
+  template <class Encode>
+  Status run(const Operands& all, const Encode& encode) {
+    MFA_TRY(all.check_overlap());
+    if (!all.device()) return {};  // nothing has elements
+    auto commands = on(all.device());
+    if (!commands.ok()) return commands.status();
+    all.announce(**commands);
+    MFA_TRY(encode(**commands));
+    return close();
+  }
 
  private:
+  const char* const function_;
+  double start_ = 0;  // of a trace
   std::shared_ptr<host::Commands> commands_;
   bool own_ = false;
 };

@@ -40,20 +40,9 @@ Outcome<uint64_t> packed_bytes(const host::Qgemm& qgemm) {
   return bits / 8 + (bits % 8 != 0);
 }
 
-/// Encodes into the target once everything is checked.
-template <class Problem, class Taken>
-Status run(Target& target, const Operands& all, const Problem& problem, const Taken& operands) {
-  MFA_TRY(all.check_overlap());
-  if (!all.device()) return {};  // nothing has elements
-  auto commands = target.on(all.device());
-  if (!commands.ok()) return commands.status();
-  MFA_TRY(host::encode(**commands, problem, operands));
-  return target.close();
-}
-
-Status gemm(uint32_t type, mfa_commands commands, const mfa_gemm_desc* desc,
+Status gemm(const char* function, uint32_t type, mfa_commands commands, const mfa_gemm_desc* desc,
             const mfa_gemm_operands* operands) {
-  Target target;
+  Target target(function);
   MFA_TRY(target.open(commands));
   mfa_gemm_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_gemm_operands));
@@ -83,12 +72,12 @@ Status gemm(uint32_t type, mfa_commands commands, const mfa_gemm_desc* desc,
                  taken.bias));
   MFA_TRY(take(all, "c", given.c, element, Use::write,
                {{gemm.N, 1}, {gemm.M, gemm.ldc}, {batch, gemm.stride_c}}, taken.c));
-  return run(target, all, gemm, taken);
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, gemm, taken); });
 }
 
 Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
              const mfa_qgemm_operands* operands) {
-  Target target;
+  Target target("mfa_qgemm");
   MFA_TRY(target.open(commands));
   mfa_qgemm_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_qgemm_operands));
@@ -124,7 +113,7 @@ Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
                  taken.bias));
   MFA_TRY(take(all, "c", given.c, output, Use::write,
                {{qgemm.N, 1}, {qgemm.M, qgemm.ldc}, {batch, qgemm.stride_c}}, taken.c));
-  return run(target, all, qgemm, taken);
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, qgemm, taken); });
 }
 
 /// Takes one operand of attention with so many batches, heads, rows and columns.
@@ -206,7 +195,7 @@ Status read_operands(const mfa_attention_operands* operands, mfa_attention_opera
 
 Status attention(mfa_commands commands, const mfa_attention_desc* desc,
                  const mfa_attention_operands* operands) {
-  Target target;
+  Target target("mfa_attention");
   MFA_TRY(target.open(commands));
   mfa_attention_operands given;
   MFA_TRY(read_operands(operands, given));
@@ -215,12 +204,12 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
   Operands all;
   host::AttentionOperands taken;
   MFA_TRY(take_attention(all, *checked, given, Use::write, taken));
-  return run(target, all, *checked, taken);
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, *checked, taken); });
 }
 
 Status attention_backward(mfa_commands commands, const mfa_attention_backward_desc* desc,
                           const mfa_attention_backward_operands* operands) {
-  Target target;
+  Target target("mfa_attention_backward");
   MFA_TRY(target.open(commands));
   mfa_attention_backward_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_attention_backward_operands));
@@ -258,11 +247,11 @@ Status attention_backward(mfa_commands commands, const mfa_attention_backward_de
                  strides.row ? a.R : 1, a.C, strides, element_size(backward.dbias_type), Use::write,
                  taken.dbias));
   }
-  return run(target, all, backward, taken);
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, backward, taken); });
 }
 
 Status cast(mfa_commands commands, const mfa_cast_desc* desc, const mfa_cast_operands* operands) {
-  Target target;
+  Target target("mfa_cast");
   MFA_TRY(target.open(commands));
   mfa_cast_operands given;
   MFA_TRY(MFA_READ(operands, given, mfa_cast_operands));
@@ -276,7 +265,7 @@ Status cast(mfa_commands commands, const mfa_cast_desc* desc, const mfa_cast_ope
   MFA_TRY(take(all, "destination", given.destination, element_size(cast.destination_type),
                Use::write, {{cast.count, 1}, {cast.rows, cast.destination_stride}},
                taken.destination));
-  return run(target, all, cast, taken);
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, cast, taken); });
 }
 
 }  // namespace
@@ -287,17 +276,20 @@ using namespace mfa::api;
 
 mfa_status mfa_hgemm(mfa_commands commands, const mfa_gemm_desc* desc,
                      const mfa_gemm_operands* operands) {
-  return call("mfa_hgemm", [&] { return gemm(MFA_TYPE_HALF, commands, desc, operands); });
+  return call("mfa_hgemm",
+              [&] { return gemm("mfa_hgemm", MFA_TYPE_HALF, commands, desc, operands); });
 }
 
 mfa_status mfa_sgemm(mfa_commands commands, const mfa_gemm_desc* desc,
                      const mfa_gemm_operands* operands) {
-  return call("mfa_sgemm", [&] { return gemm(MFA_TYPE_FLOAT, commands, desc, operands); });
+  return call("mfa_sgemm",
+              [&] { return gemm("mfa_sgemm", MFA_TYPE_FLOAT, commands, desc, operands); });
 }
 
 mfa_status mfa_bgemm(mfa_commands commands, const mfa_gemm_desc* desc,
                      const mfa_gemm_operands* operands) {
-  return call("mfa_bgemm", [&] { return gemm(MFA_TYPE_BFLOAT, commands, desc, operands); });
+  return call("mfa_bgemm",
+              [&] { return gemm("mfa_bgemm", MFA_TYPE_BFLOAT, commands, desc, operands); });
 }
 
 mfa_status mfa_qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,

@@ -5,8 +5,10 @@
 #include "api/handles.h"
 #include "api/problems.h"
 #include "api/structs.h"
+#include "host/callbacks.h"
 #include "host/pipelines.h"
 #include "host/plan.h"
+#include "host/preparation.h"
 #include "host/tuning.h"
 
 namespace mfa::api {
@@ -48,10 +50,18 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
       if (!checked.ok()) return checked.status();
       return host::plan(device, *checked);
     }
+    case MFA_OPERATION_CONVOLUTION_WEIGHTS: {
+      auto checked = problem_of(static_cast<const mfa_convolution_desc*>(problem.desc), false);
+      if (!checked.ok()) return checked.status();
+      return host::plan_winograd_weights(device, *checked);
+    }
     case MFA_OPERATION_ATTENTION_BACKWARD: {
       auto checked = problem_of(static_cast<const mfa_attention_backward_desc*>(problem.desc),
                                 problem.has_bias);
       if (!checked.ok()) return checked.status();
+      checked->has_dq = !problem.without_dq;
+      checked->has_dk = !problem.without_dk;
+      checked->has_dv = !problem.without_dv;
       return host::plan(device, *checked);
     }
     case MFA_OPERATION_DECODE: {
@@ -74,30 +84,20 @@ Outcome<host::Plan> plan_of(const host::Device& device, const mfa_problem* given
                  static_cast<unsigned>(problem.operation));
 }
 
-/// Counts compilations down; the last one reports the first failure.
-struct Countdown {
+/// Waits for the end of a preparation.
+struct End {
   std::mutex mutex;
   std::condition_variable changed;
-  size_t left = 0;
-  Status first;
-  mfa_completion callback = nullptr;
-  void* context = nullptr;
-
-  void one_done(const Status& status) {
-    {
-      std::lock_guard lock(mutex);
-      if (first.ok() && !status.ok()) first = status;
-      if (--left != 0) return;
-    }
-    if (callback) callback(context, static_cast<mfa_status>(first.code), first.message.c_str());
-    changed.notify_all();
-  }
+  bool reached = false;
+  Status status;
 };
 
 Status prepare(mfa_device handle, const mfa_problem* problems, size_t count,
-               mfa_completion callback, void* context) {
+               const mfa_prepare_options* given) {
   auto on = use(handle, "device");
   if (!on.ok()) return on.status();
+  mfa_prepare_options options = {};
+  if (given) MFA_TRY(read_struct(given, options, sizeof options, "options", "mfa_prepare_options"));
   if (count != 0) MFA_TRY(require(problems, "problems"));
   std::vector<host::KernelDescriptor> kernels;
   const char* at = reinterpret_cast<const char*>(problems);
@@ -109,19 +109,30 @@ Status prepare(mfa_device handle, const mfa_problem* problems, size_t count,
     for (const host::Step& step : planned->steps) kernels.push_back(step.kernel);
   }
 
-  auto countdown = std::make_shared<Countdown>();
-  countdown->left =
-      kernels.size() + 1;  // one is ours: nothing is reported before all are asked for
-  countdown->callback = callback;
-  countdown->context = context;
-  for (const host::KernelDescriptor& kernel : kernels)
-    (*on)->pipelines().prepare(kernel,
-                               [countdown](const Status& status) { countdown->one_done(status); });
-  countdown->one_done({});
-  if (callback) return {};
-  std::unique_lock lock(countdown->mutex);
-  countdown->changed.wait(lock, [&] { return countdown->left == 0; });
-  return countdown->first;
+  host::Progress progress;
+  if (options.progress)
+    progress = [options](size_t done, size_t all) {
+      return options.progress(options.context, done, all);
+    };
+  if (options.completed) {
+    host::prepare(*on, std::move(kernels), progress, [options](const Status& status) {
+      host::call_back([options, status] {
+        options.completed(options.context, static_cast<mfa_status>(status.code),
+                          status.message.c_str());
+      });
+    });
+    return {};
+  }
+  auto end = std::make_shared<End>();
+  host::prepare(*on, std::move(kernels), progress, [end](const Status& status) {
+    std::lock_guard lock(end->mutex);
+    end->status = status;
+    end->reached = true;
+    end->changed.notify_all();
+  });
+  std::unique_lock lock(end->mutex);
+  end->changed.wait(lock, [&] { return end->reached; });
+  return end->status;
 }
 
 Status supported(mfa_device handle, const mfa_problem* problem, bool* result, const char** reason) {
@@ -181,8 +192,8 @@ Status explain(mfa_device handle, const mfa_problem* problem, mfa_explanation* e
 using namespace mfa::api;
 
 mfa_status mfa_prepare(mfa_device device, const mfa_problem* problems, size_t count,
-                       mfa_completion callback, void* context) {
-  return call("mfa_prepare", [&] { return prepare(device, problems, count, callback, context); });
+                       const mfa_prepare_options* options) {
+  return call("mfa_prepare", [&] { return prepare(device, problems, count, options); });
 }
 
 mfa_status mfa_supported(mfa_device device, const mfa_problem* problem, bool* result,

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
+#include <deque>
 #include <string>
 
 #include "exec/lanes.h"
@@ -44,17 +46,29 @@ void group_size(const Dispatch& dispatch, const uint32_t position[3], uint32_t s
 /// The loop over the threadgroups of one dispatch, shared by its workers.
 class Grid final : public Job {
  public:
-  Grid(const Dispatch& dispatch, const Code* linear, const Code* general)
+  Grid(const Dispatch& dispatch, Shapes needed, const Code* linear, const Code* general)
       : dispatch_(dispatch),
-        linear_(linear),
-        general_(general),
+        linear_(needed.linear ? linear : nullptr),
+        general_(needed.general ? general : nullptr),
         order_(dispatch.launch.threadgroups_per_grid) {
     const uint32_t* groups = dispatch.launch.threadgroups_per_grid;
     count_ = uint64_t(groups[0]) * groups[1] * groups[2];
   }
 
   uint64_t count() const { return count_; }
-  void set_chunk(uint64_t groups) { chunk_ = std::max<uint64_t>(1, groups); }
+  const Code& code() const { return *(linear_ ? linear_ : general_); }
+  /// By what a threadgroup took last time; 0: not known.
+  uint64_t expected_nanoseconds() const {
+    return count_ * __atomic_load_n(&code().group_nanoseconds, __ATOMIC_RELAXED);
+  }
+  void set_chunk_for(unsigned helpers) {
+    uint64_t each = expected_nanoseconds() / count_;
+    if (each == 0) return;
+    uint64_t share = count_ / (8 * (uint64_t(helpers) + 1));
+    chunk_ = std::max<uint64_t>(1, std::min(claim_nanoseconds / each, share));
+  }
+
+  bool traced() const { return dispatch_.traced != nullptr; }
 
   /// Memory for every group this worker may meet.
   bool reserve(Arena& arena) const {
@@ -73,11 +87,24 @@ class Grid final : public Job {
 
   /// A helper without memory leaves the work to the others.
   void work(Arena& arena) override {
-    if (reserve(arena)) claim(arena, UINT64_MAX);
+    if (!reserve(arena)) return;
+    if (dispatch_.traced)
+      claim_traced(arena, "help");
+    else
+      claim(arena, UINT64_MAX);
+  }
+
+  void claim_traced(Arena& arena, const char* category) {
+    if (next_.load(std::memory_order_relaxed) >= count_) return;
+    const double start = trace::now();
+    claim(arena, UINT64_MAX);
+    const Traced& traced = *dispatch_.traced;
+    trace::slice(category, traced.name, start, trace::now(), traced.arguments);
   }
 
   /// Runs claimed groups until none is left, or for about `limit` nanoseconds. True if none is.
   bool claim(Arena& arena, uint64_t limit) {
+    if (next_.load(std::memory_order_relaxed) >= count_) return true;
     Clock::time_point start = Clock::now();
     uint64_t done = 0, elapsed = 0;
     for (;;) {
@@ -100,9 +127,8 @@ class Grid final : public Job {
   }
 
   void remember(uint64_t nanoseconds) const {
-    const Code* code = linear_ ? linear_ : general_;
     uint32_t value = uint32_t(std::clamp<uint64_t>(nanoseconds, 1, UINT32_MAX));
-    __atomic_store_n(&code->group_nanoseconds, value, __ATOMIC_RELAXED);
+    __atomic_store_n(&code().group_nanoseconds, value, __ATOMIC_RELAXED);
   }
 
   void run_group(Arena& arena, uint64_t index) const {
@@ -126,7 +152,41 @@ class Grid final : public Job {
   std::atomic<uint64_t> next_{0};
 };
 
-Result<void> check(const Dispatch& dispatch) {
+/// Several grids at the same time. A thread takes one that nobody has taken, and when there is none
+/// helps with those that are not finished.
+class Batch final : public Job {
+ public:
+  explicit Batch(std::deque<Grid>& grids) : grids_(grids) {}
+
+  void work(Arena& arena) override {
+    for (Grid& grid : grids_)
+      if (!grid.reserve(arena)) return;
+    claim(arena);
+  }
+
+  void claim(Arena& arena) {
+    for (;;) {
+      const size_t taken = next_.fetch_add(1, std::memory_order_relaxed);
+      if (taken >= grids_.size()) break;
+      claim(arena, grids_[taken]);
+    }
+    for (Grid& grid : grids_) claim(arena, grid);
+  }
+
+ private:
+  static void claim(Arena& arena, Grid& grid) {
+    if (grid.traced())
+      grid.claim_traced(arena, "command");
+    else
+      grid.claim(arena, UINT64_MAX);
+  }
+
+  std::deque<Grid>& grids_;
+  std::atomic<size_t> next_{0};
+};
+
+Result<void> check(const Dispatch& dispatch, Shapes needed, const Code* linear,
+                   const Code* general) {
   const mfa_launch& launch = dispatch.launch;
   uint64_t threads = 1;
   for (uint32_t size : launch.threads_per_group) threads *= size;
@@ -135,6 +195,20 @@ Result<void> check(const Dispatch& dispatch) {
                  std::to_string(launch.threads_per_group[1]) + " x " +
                  std::to_string(launch.threads_per_group[2]) + " threads; expected 1 to " +
                  std::to_string(MFA_MAX_THREADS) + " threads"};
+  if ((needed.linear && !linear) || (needed.general && !general))
+    return Error{"the grid needs a variant of the kernel that was not compiled"};
+  return {};
+}
+
+Error no_memory(const Dispatch& dispatch) {
+  return Error{"no memory for a threadgroup of " + std::to_string(dispatch.threadgroup_bytes) +
+               " bytes"};
+}
+
+/// What the checks of a validated kernel have found.
+Result<void> found(const Dispatch& dispatch) {
+  if (dispatch.validation)
+    if (std::string text = dispatch.validation->text(); !text.empty()) return Error{text};
   return {};
 }
 
@@ -145,10 +219,10 @@ bool is_empty(const mfa_launch& launch) {
 }
 
 /// How many threads beside the caller the dispatch is worth.
-unsigned helpers_for(const Grid& grid, const Code& code) {
+unsigned helpers_for(const Code& code, uint64_t groups) {
   unsigned workers = Pool::instance().workers();
   if (code.thread) workers = std::min(workers, max_reference_workers);
-  return unsigned(std::min<uint64_t>(workers, grid.count())) - 1;
+  return unsigned(std::min<uint64_t>(workers, groups)) - 1;
 }
 
 }  // namespace
@@ -187,6 +261,10 @@ Shapes shapes(const Dispatch& dispatch) {
   const mfa_launch& launch = dispatch.launch;
   Shapes result;
   if (is_empty(launch)) return result;
+  if (dispatch.uniform) {
+    (shape_of(launch.threads_per_group) == Shape::linear ? result.linear : result.general) = true;
+    return result;
+  }
   // Along each axis the groups have at most two sizes: that of the first and that of the last.
   for (int corner = 0; corner < 8; ++corner) {
     uint32_t position[3], size[3];
@@ -200,27 +278,22 @@ Shapes shapes(const Dispatch& dispatch) {
 
 Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general) {
   if (is_empty(dispatch.launch)) return {};
-  if (auto checked = check(dispatch); !checked) return checked;
-  Shapes needed = shapes(dispatch);
-  if ((needed.linear && !linear) || (needed.general && !general))
-    return Error{"the grid needs a variant of the kernel that was not compiled"};
-  Grid grid(dispatch, needed.linear ? linear : nullptr, needed.general ? general : nullptr);
+  const Shapes needed = shapes(dispatch);
+  if (auto checked = check(dispatch, needed, linear, general); !checked) return checked;
+  Grid grid(dispatch, needed, linear, general);
 
   Pool& pool = Pool::instance();
   std::unique_ptr<Arena> arena = pool.take_arena();
   // Before any group runs: the caller alone can finish what it begins.
   if (!arena || !grid.reserve(*arena)) {
     if (arena) pool.return_arena(std::move(arena));
-    return Error{"no memory for a threadgroup of " + std::to_string(dispatch.threadgroup_bytes) +
-                 " bytes"};
+    return no_memory(dispatch);
   }
 
-  const Code& code = *(needed.linear ? linear : general);
-  unsigned helpers = helpers_for(grid, code);
-  uint64_t each = __atomic_load_n(&code.group_nanoseconds, __ATOMIC_RELAXED);
-  if (each > 0)
-    grid.set_chunk(std::min(claim_nanoseconds / each, grid.count() / (8 * (helpers + 1))));
-  bool small = each > 0 && each * grid.count() < alone_nanoseconds;
+  unsigned helpers = helpers_for(grid.code(), grid.count());
+  grid.set_chunk_for(helpers);
+  uint64_t expected = grid.expected_nanoseconds();
+  bool small = expected > 0 && expected < alone_nanoseconds;
   bool finished = helpers == 0 || small;
   if (finished) finished = grid.claim(*arena, helpers == 0 ? UINT64_MAX : 2 * alone_nanoseconds);
   if (!finished) {
@@ -229,9 +302,46 @@ Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* gener
     pool.retire(grid);
   }
   pool.return_arena(std::move(arena));
-  if (dispatch.validation)
-    if (std::string found = dispatch.validation->text(); !found.empty()) return Error{found};
-  return {};
+  return found(dispatch);
+}
+
+void run_together(std::vector<Work>& works) {
+  std::deque<Grid> grids;
+  std::vector<Work*> begun;
+  Pool& pool = Pool::instance();
+  std::unique_ptr<Arena> arena = pool.take_arena();
+  uint64_t groups = 0, expected = 0;
+  bool known = true;
+  unsigned helpers = UINT_MAX;
+  for (Work& work : works) {
+    const Dispatch& dispatch = work.dispatch;
+    if (is_empty(dispatch.launch)) continue;
+    const Shapes needed = shapes(dispatch);
+    work.result = check(dispatch, needed, work.linear, work.general);
+    if (!work.result) continue;
+    Grid& grid = grids.emplace_back(dispatch, needed, work.linear, work.general);
+    if (!arena || !grid.reserve(*arena)) {
+      grids.pop_back();
+      work.result = no_memory(dispatch);
+      continue;
+    }
+    begun.push_back(&work);
+    groups += grid.count();
+    expected += grid.expected_nanoseconds();
+    known = known && grid.expected_nanoseconds() > 0;
+    helpers = std::min(helpers, helpers_for(grid.code(), UINT64_MAX));
+  }
+  if (!grids.empty()) {
+    helpers = unsigned(std::min<uint64_t>(helpers, groups - 1));
+    if (known && expected < alone_nanoseconds) helpers = 0;
+    for (Grid& grid : grids) grid.set_chunk_for(helpers);
+    Batch batch(grids);
+    if (helpers) pool.publish(batch, helpers);
+    batch.claim(*arena);
+    if (helpers) pool.retire(batch);
+  }
+  if (arena) pool.return_arena(std::move(arena));
+  for (Work* work : begun) work->result = found(work->dispatch);
 }
 
 unsigned workers() { return Pool::instance().workers(); }

@@ -3,19 +3,29 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
+#include "base/trace.h"
 #include "exec/abi.h"
 #include "exec/code.h"
 #include "exec/validation.h"
 
 namespace mfa::exec {
 
+/// What a trace tells of a thread's part in a dispatch.
+struct Traced {
+  std::string name;
+  trace::Arguments arguments;
+};
+
 struct Dispatch {
   mfa_launch launch{};  // `buffers` and the grid; offsets of threadgroup memory filled in
   uint32_t threadgroup_bytes = 0;  // static globals plus arguments
   bool uniform = true;  // dispatchThreadgroups: every group has threads_per_group threads
   Validation* validation = nullptr;  // of code that was compiled with checks
+  const Traced* traced = nullptr;    // null: no trace
 };
 
 /// dispatchThreadgroups: every group has `group_size` threads. Fills in the launch's sizes.
@@ -38,6 +48,16 @@ Shapes shapes(const Dispatch& dispatch);
 /// Runs every threadgroup and returns when all have ended; an error if a check has found something.
 /// `general` may be null if shapes() says so. May be called from several threads at once.
 Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general);
+
+/// One of several dispatches that may run at the same time, with the code it needs and, afterwards,
+/// how it ended.
+struct Work {
+  Dispatch dispatch;
+  const Code *linear = nullptr, *general = nullptr;
+  Result<void> result = {};
+};
+/// Runs them all and returns when all have ended.
+void run_together(std::vector<Work>& works);
 
 /// Number of worker threads (MFA_THREADS, else the CPUs this process may use).
 unsigned workers();

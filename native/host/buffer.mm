@@ -103,6 +103,9 @@ Outcome<std::shared_ptr<Buffer>> Buffer::wrap(std::shared_ptr<Device> device, vo
 Outcome<std::shared_ptr<Buffer>> Buffer::wrap_metal(std::shared_ptr<Device> device, void* metal) {
   @autoreleasepool {
     id<MTLBuffer> object = (id<MTLBuffer>)metal;
+    if (![(id)object respondsToSelector:@selector(contents)] ||
+        ![(id)object respondsToSelector:@selector(device)])
+      return failure(Code::invalid_argument, "metal is no id<MTLBuffer>");
     if ((void*)[object device] != device->metal.get())
       return failure(Code::invalid_argument, "metal belongs to another device than \"%s\"",
                      device->name.c_str());

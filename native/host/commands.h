@@ -31,6 +31,12 @@ struct Binding {
   uint64_t length = 0;
 };
 
+/// Memory that an operation works on, by its address.
+struct Use {
+  uint64_t begin, end;
+  bool write;
+};
+
 struct Grid {
   uint64_t size[3] = {1, 1, 1};
   uint64_t threads_per_threadgroup[3] = {1, 1, 1};
@@ -39,7 +45,9 @@ struct Grid {
 
 class Commands {
  public:
-  static Outcome<std::shared_ptr<Commands>> begin(std::shared_ptr<Device> device);
+  /// `concurrent`: operations may run at the same time unless will_use() told that they must not.
+  static Outcome<std::shared_ptr<Commands>> begin(std::shared_ptr<Device> device,
+                                                  bool concurrent = false);
   /// Over the caller's MTLComputeCommandEncoder, who ends and commits it.
   static Outcome<std::shared_ptr<Commands>> wrap(std::shared_ptr<Device> device, void* encoder);
 
@@ -57,11 +65,19 @@ class Commands {
 
   /// The encoder while it takes commands; why not otherwise.
   Outcome<void*> encoder();
+  /// The same for somebody who may encode what nobody tells us.
+  Outcome<void*> lend_encoder();
+  /// Before the dispatches of an operation: the memory that it reads and writes.
+  void will_use(const Use* uses, size_t count);
+  bool concurrent() const { return concurrent_; }
   /// Encodes a dispatch without any check of the bindings.
   void dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
   /// The device's own opinion of a dispatch of this pipeline with these bindings.
   Status check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
-  void count_operation() { ++operations_; }
+  void count_operation() {
+    ++operations_;
+    end_uses();
+  }
 
   /// Memory for the steps of one operation; the next operation's may be the same.
   Outcome<std::shared_ptr<Buffer>> workspace(uint64_t bytes);
@@ -72,11 +88,15 @@ class Commands {
   uint32_t command_buffers() const { return uint32_t(earlier_.size()) + 1; }
 
   Status set_label(const std::string& label);
+  /// Of the operations that are encoded from here on; "" for none.
+  Status set_operation_label(const std::string& label);
+  const std::string& operation_label() const { return operation_label_; }
   Status on_completed(Completion completion);
   Status commit();
   /// commit() and wait(-1), with the least latency the device offers.
   Status run();
-  /// `seconds` < 0: for ever.
+  /// Until the commands have run and their completions were called; inside of a completion only
+  /// until they have run. `seconds` < 0: for ever.
   Status wait(double seconds);
 
  private:
@@ -86,6 +106,8 @@ class Commands {
     std::mutex mutex;
     std::condition_variable changed;
     State state = State::encoding;
+    std::string name;  // for messages and traces
+    uint64_t trace_id = 0;
     bool announced = false;  // completions have been called
     Status status;
     double start = 0, end = 0;
@@ -101,6 +123,10 @@ class Commands {
   };
   double known_work() const { return dispatches_ == expected_ ? work_ : 0; }
 
+  /// A command buffer of the device's queue with an encoder.
+  Status open(Object& buffer, Object& encoder) const;
+  void end_uses();
+  void barrier();
   void bind(void* pipeline, const Binding* bindings, size_t count);
   Status refuse_wrapped(const char* what) const;
 
@@ -110,8 +136,14 @@ class Commands {
   double work_ = 0;                         // of the current command buffer
   uint32_t dispatches_ = 0, expected_ = 0;  // in it, and those whose work is part of work_
   uint64_t workspace_bytes_ = 0;
-  std::string label_;
+  std::string label_, operation_label_;
+  Object group_;  // NSString of operation_label_, if there is one
   bool wrapped_ = false;
+  // Concurrent: what runs since the last barrier uses `uses_`, the operation that is being encoded
+  // `own_uses_`, and a stranger's commands nobody knows what.
+  bool concurrent_ = false, stranger_ = false;
+  uint32_t steps_ = 0;  // of the operation so far
+  std::vector<Use> uses_, own_uses_;
   uint32_t operations_ = 0;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };

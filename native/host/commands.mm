@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "base/trace.h"
+#include "host/callbacks.h"
 #include "host/metal_objects.h"
 #include "host/workspace.h"
 
@@ -15,28 +17,43 @@ MTLSize size_of(const uint64_t size[3]) { return MTLSizeMake(size[0], size[1], s
 
 }  // namespace
 
-Outcome<std::shared_ptr<Commands>> Commands::begin(std::shared_ptr<Device> device) {
+Status Commands::open(Object& buffer, Object& encoder) const {
   @autoreleasepool {
-    id<MTLCommandBuffer> buffer = [as<id<MTLCommandQueue>>(device->queue) commandBuffer];
-    id<MTLComputeCommandEncoder> encoder = [buffer computeCommandEncoder];
-    if (encoder == nil)
+    id<MTLCommandBuffer> made = [as<id<MTLCommandQueue>>(device_->queue) commandBuffer];
+    id<MTLComputeCommandEncoder> opened =
+        concurrent_ ? [made computeCommandEncoderWithDispatchType:MTLDispatchTypeConcurrent]
+                    : [made computeCommandEncoder];
+    if (opened == nil)
       return failure(Code::out_of_memory, "device \"%s\" gave no command buffer",
-                     device->name.c_str());
-    auto commands = std::make_shared<Commands>();
-    commands->buffer_ = Object::retain((void*)buffer);
-    commands->encoder_ = Object::retain((void*)encoder);
-    commands->device_ = std::move(device);
-    return commands;
+                     device_->name.c_str());
+    buffer = Object::retain((void*)made);
+    encoder = Object::retain((void*)opened);
+    return {};
   }
+}
+
+Outcome<std::shared_ptr<Commands>> Commands::begin(std::shared_ptr<Device> device,
+                                                   bool concurrent) {
+  if (!trace::error().empty()) return Status{Code::not_found, trace::error()};
+  auto commands = std::make_shared<Commands>();
+  commands->concurrent_ = concurrent;
+  commands->device_ = std::move(device);
+  MFA_TRY(commands->open(commands->buffer_, commands->encoder_));
+  return commands;
 }
 
 Outcome<std::shared_ptr<Commands>> Commands::wrap(std::shared_ptr<Device> device, void* encoder) {
   @autoreleasepool {
+    if (![(id)encoder respondsToSelector:@selector(dispatchThreadgroups:threadsPerThreadgroup:)])
+      return failure(Code::invalid_argument, "encoder is no id<MTLComputeCommandEncoder>");
     if ((void*)[(id<MTLComputeCommandEncoder>)encoder device] != device->metal.get())
       return failure(Code::invalid_argument, "encoder belongs to another device than \"%s\"",
                      device->name.c_str());
     auto commands = std::make_shared<Commands>();
     commands->encoder_ = Object::retain(encoder);
+    commands->concurrent_ =
+        [(id<MTLComputeCommandEncoder>)encoder dispatchType] == MTLDispatchTypeConcurrent;
+    commands->stranger_ = true;
     commands->wrapped_ = true;
     commands->device_ = std::move(device);
     return commands;
@@ -81,6 +98,35 @@ Outcome<void*> Commands::encoder() {
   return encoder_.get();
 }
 
+Outcome<void*> Commands::lend_encoder() {
+  stranger_ = true;
+  return encoder();
+}
+
+void Commands::barrier() {
+  [as<id<MTLComputeCommandEncoder>>(encoder_) memoryBarrierWithScope:MTLBarrierScopeBuffers];
+  uses_.clear();
+  stranger_ = false;
+}
+
+void Commands::will_use(const Use* uses, size_t count) {
+  constexpr size_t most = 512;  // every use is compared with all of them
+  if (!concurrent_) return;
+  bool meets = stranger_ || uses_.size() > most;
+  for (size_t i = 0; i < count && !meets; ++i)
+    for (const Use& other : uses_)
+      if ((uses[i].write || other.write) && uses[i].begin < other.end && other.begin < uses[i].end)
+        meets = true;
+  if (meets) barrier();
+  own_uses_.insert(own_uses_.end(), uses, uses + count);
+}
+
+void Commands::end_uses() {
+  steps_ = 0;
+  uses_.insert(uses_.end(), own_uses_.begin(), own_uses_.end());
+  own_uses_.clear();
+}
+
 void Commands::bind(void* pipeline, const Binding* bindings, size_t count) {
   id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
   [encoder setComputePipelineState:(id<MTLComputePipelineState>)pipeline];
@@ -104,8 +150,11 @@ void Commands::bind(void* pipeline, const Binding* bindings, size_t count) {
 
 void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
   ++dispatches_;
+  // Each step of an operation works on what the one before left.
+  if (concurrent_ && steps_++ != 0) barrier();
   @autoreleasepool {
     id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
+    if (group_) [encoder pushDebugGroup:as<NSString*>(group_)];
     bind(pipeline, bindings, count);
     if (grid.in_threads)
       [encoder dispatchThreads:size_of(grid.size)
@@ -113,6 +162,7 @@ void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, c
     else
       [encoder dispatchThreadgroups:size_of(grid.size)
               threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
+    if (group_) [encoder popDebugGroup];
   }
 }
 
@@ -146,14 +196,18 @@ Outcome<std::shared_ptr<Buffer>> Commands::workspace(uint64_t bytes) {
     workspace_bytes_ += bytes;
     return Buffer::make(device_, bytes, Storage::private_);
   }
+  auto used = [this](const std::shared_ptr<Buffer>& buffer) {
+    const Use use = {buffer->address, buffer->address + buffer->length, true};
+    will_use(&use, 1);
+    return buffer;
+  };
   for (const std::shared_ptr<Buffer>& buffer : shared_->workspaces)
-    if (buffer->length >= bytes) return buffer;
+    if (buffer->length >= bytes) return used(buffer);
   auto taken = device_->workspaces().take(device_, bytes);
-  if (taken.ok()) {
-    shared_->workspaces.push_back(*taken);
-    workspace_bytes_ += (*taken)->length;
-  }
-  return taken;
+  if (!taken.ok()) return taken;
+  shared_->workspaces.push_back(*taken);
+  workspace_bytes_ += (*taken)->length;
+  return used(*taken);
 }
 
 Status Commands::expect_work(double operations, double seconds) {
@@ -163,21 +217,17 @@ Status Commands::expect_work(double operations, double seconds) {
     ++expected_;
     return {};
   }
-  @autoreleasepool {
-    id<MTLCommandBuffer> buffer = [as<id<MTLCommandQueue>>(device_->queue) commandBuffer];
-    id<MTLComputeCommandEncoder> encoder = [buffer computeCommandEncoder];
-    if (encoder == nil)
-      return failure(Code::out_of_memory, "device \"%s\" gave no command buffer",
-                     device_->name.c_str());
-    [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
-    earlier_.push_back({std::move(buffer_), known_work()});
-    buffer_ = Object::retain((void*)buffer);
-    encoder_ = Object::retain((void*)encoder);
-    work_ = operations;
-    expected_ = 1;
-    dispatches_ = 0;
-    if (!label_.empty()) MFA_TRY(set_label(label_));
-  }
+  Object buffer, encoder;
+  MFA_TRY(open(buffer, encoder));
+  [as<id<MTLComputeCommandEncoder>>(encoder_) endEncoding];
+  earlier_.push_back({std::move(buffer_), known_work()});
+  buffer_ = std::move(buffer);
+  encoder_ = std::move(encoder);
+  work_ = operations;
+  expected_ = 1;
+  dispatches_ = 0;
+  uses_.clear();
+  if (!label_.empty()) MFA_TRY(set_label(label_));
   return {};
 }
 
@@ -185,10 +235,26 @@ Status Commands::set_label(const std::string& label) {
   auto open = encoder();
   if (!open.ok()) return open.status();
   @autoreleasepool {
-    if (buffer_) [as<id<MTLCommandBuffer>>(buffer_) setLabel:string(label)];
-    [as<id<MTLComputeCommandEncoder>>(encoder_) setLabel:string(label)];
+    NSString* text = string(label);
+    if (text == nil) return failure(Code::invalid_argument, "label is not UTF-8");
+    if (buffer_) [as<id<MTLCommandBuffer>>(buffer_) setLabel:text];
+    [as<id<MTLComputeCommandEncoder>>(encoder_) setLabel:text];
   }
   label_ = label;
+  return {};
+}
+
+Status Commands::set_operation_label(const std::string& label) {
+  auto open = encoder();
+  if (!open.ok()) return open.status();
+  if (label == operation_label_) return {};
+  @autoreleasepool {
+    NSString* text = string(label);
+    if (text == nil) return failure(Code::invalid_argument, "label is not UTF-8");
+    // Metal keeps groups balanced in an encoder that may not be ours: opened for each dispatch.
+    group_ = label.empty() ? Object() : Object::retain((void*)text);
+  }
+  operation_label_ = label;
   return {};
 }
 
@@ -229,6 +295,13 @@ Status Commands::finish_encoding() {
     if (shared_->state != State::encoding)
       return failure(Code::wrong_state, "commands were committed already");
     shared_->state = State::committed;
+    shared_->name = label_;
+  }
+  if (trace::on()) {
+    shared_->trace_id = trace::next_id();
+    if (label_.empty()) shared_->name = "commands " + std::to_string(shared_->trace_id);
+    trace::begin("commands", shared_->name, shared_->trace_id,
+                 trace::Arguments().add("operations", operations_).add("device", device_->name));
   }
   @autoreleasepool {
     id<MTLCommandBuffer> buffer = as<id<MTLCommandBuffer>>(buffer_);
@@ -236,13 +309,18 @@ Status Commands::finish_encoding() {
     encoder_ = Object();
     std::shared_ptr<Shared> shared = shared_;
     std::shared_ptr<Device> device = device_;
-    auto part_ended = [shared, device](id<MTLCommandBuffer> ended, double work) {
+    std::string prefix = label_.empty() ? "" : "commands \"" + label_ + "\": ";
+    auto part_ended = [shared, device, prefix](id<MTLCommandBuffer> ended, double work) {
       double start = [ended GPUStartTime], end = [ended GPUEndTime];
+      if (trace::on())
+        trace::slice_on(device->name + " queue", "command buffer", shared->name, start, end);
       Status status;
-      if ([ended status] != MTLCommandBufferStatusCompleted)
+      if ([ended status] != MTLCommandBufferStatusCompleted) {
         status = status_of([ended error], Code::execution);
-      else if (work != 0)
+        status.message.insert(0, prefix);
+      } else if (work != 0) {
         device->measured(work, end - start);
+      }
       shared->part_ended(status, start, end);
     };
     for (const Part& part : earlier_) {
@@ -264,14 +342,21 @@ Status Commands::finish_encoding() {
         shared->state = status.ok() ? State::completed : State::failed;
         completions.swap(shared->completions);
         workspaces.swap(shared->workspaces);
-      }
-      workspaces.clear();
-      for (const Completion& completion : completions) completion(status);
-      {
-        std::lock_guard lock(shared->mutex);
-        shared->announced = true;
+        shared->announced = completions.empty();
       }
       shared->changed.notify_all();
+      workspaces.clear();
+      trace::end("commands", shared->name, shared->trace_id);
+      if (completions.empty()) return;
+      // Not here: the device, or whoever waits for it, would stand still meanwhile.
+      call_back([shared, completions = std::move(completions), status] {
+        for (const Completion& completion : completions) completion(status);
+        {
+          std::lock_guard lock(shared->mutex);
+          shared->announced = true;
+        }
+        shared->changed.notify_all();
+      });
     }];
   }
   return {};
@@ -286,7 +371,10 @@ Status Commands::wait(double seconds) {
   std::unique_lock lock(shared_->mutex);
   if (shared_->state == State::encoding)
     return failure(Code::wrong_state, "commands were not committed yet");
-  auto done = [this] { return shared_->announced; };
+  const bool ran = in_callback();  // completions are called one by one, after this one
+  auto done = [this, ran] {
+    return shared_->announced || (ran && shared_->state != State::committed);
+  };
   if (for_ever)
     shared_->changed.wait(lock, done);
   else if (!shared_->changed.wait_for(lock, std::chrono::duration<double>(seconds), done))

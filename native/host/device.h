@@ -26,6 +26,8 @@ class Device : public std::enable_shared_from_this<Device> {
   static const std::vector<std::shared_ptr<Device>>& all();
   /// By name; null or "default" is the first.
   static Outcome<std::shared_ptr<Device>> open(const char* name);
+  /// The one of an id<MTLDevice>.
+  static Outcome<std::shared_ptr<Device>> of_metal(void* metal);
 
   Device(Object metal, unsigned index);
   ~Device();

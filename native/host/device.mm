@@ -127,6 +127,18 @@ Outcome<std::shared_ptr<Device>> Device::open(const char* name) {
                  names.empty() ? "none" : names.c_str());
 }
 
+Outcome<std::shared_ptr<Device>> Device::of_metal(void* metal) {
+  id object = (id)metal;
+  if (![object respondsToSelector:@selector(registryID)] ||
+      ![object respondsToSelector:@selector(newCommandQueue)])
+    return failure(Code::invalid_argument, "metal is no id<MTLDevice>");
+  for (const auto& device : all())
+    if ([as<id<MTLDevice>>(device->metal) registryID] == [(id<MTLDevice>)object registryID])
+      return device;
+  if (auto device = validating(); device && device->metal.get() == metal) return device;
+  return failure(Code::not_found, "metal is none of the devices that MTLCopyAllDevices lists");
+}
+
 Outcome<std::shared_ptr<Library>> Device::default_library() {
   std::lock_guard lock(default_->mutex);
   if (!default_->library) {

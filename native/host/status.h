@@ -27,6 +27,7 @@ enum class Code : int {
   execution = 12,
   timeout = 13,
   internal = 14,
+  cancelled = 15,
 };
 
 struct [[nodiscard]] Status {

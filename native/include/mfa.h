@@ -55,7 +55,8 @@ typedef enum mfa_status {
   MFA_ERROR_COMPILE = 11,   /* source or kernel that does not compile */
   MFA_ERROR_EXECUTION = 12, /* failed while it ran */
   MFA_TIMEOUT = 13,         /* not finished yet: mfa_commands_wait */
-  MFA_ERROR_INTERNAL = 14   /* a fault of the library */
+  MFA_ERROR_INTERNAL = 14,  /* a fault of the library */
+  MFA_CANCELLED = 15        /* as asked for: mfa_prepare */
 } mfa_status;
 
 /* Message of the last call of this thread that failed; "" if none has. Valid until this thread's
@@ -90,10 +91,11 @@ typedef enum mfa_type {
 /* A stride of this value repeats the same elements along a dimension. */
 enum { MFA_BROADCAST = -1 };
 
-/* Called once when something ends. `status` and `message` are what mfa_commands_wait would have
- * given; `message` is "" for MFA_OK and valid during the call. Runs on a thread of the library or
- * on one that waits for the commands: do not call mfa_commands_wait or a blocking operation from
- * it. */
+/* Called once when something ends. `status` and `message` are what waiting for it would have given;
+ * `message` is "" for MFA_OK and valid during the call. All such functions are called one after the
+ * other, on a thread of the library that no work depends on, so every function of this header may
+ * be called from them: operations, and waiting for commands. Only waiting for another of them, by
+ * any means, never ends. */
 typedef void (*mfa_completion)(void* context, mfa_status status, const char* message);
 
 /* ---------------------------------------------------------------- devices ---------------- */
@@ -131,8 +133,10 @@ mfa_status mfa_device_at(size_t index, mfa_device* device);
  */
 mfa_status mfa_device_open(const char* name, mfa_device* device);
 mfa_status mfa_device_get_info(mfa_device device, mfa_device_info* info);
-/* The id<MTLDevice>, not retained. */
+/* The id<MTLDevice>, not retained. mfa_metal.h has this and its like with Metal's types. */
 mfa_status mfa_device_metal(mfa_device device, void** metal);
+/* The device of an id<MTLDevice>, for a program that has chosen one. */
+mfa_status mfa_device_of_metal(void* metal, mfa_device* device);
 /* Tiles that are tried before the built-in ones, in the form that `python -m pymfa tune` prints;
  * copied. NULL: only the built-in ones. At first those of the file that the environment variable
  * MFA_TILES names. mfa_explain says which row was taken. */
@@ -194,7 +198,14 @@ typedef struct mfa_operand {
 
 /* One command buffer with one compute encoder: operations run in the order they were encoded, each
  * seeing the results of those before. Operations take NULL instead and then encode, commit and wait
- * by themselves. */
+ * by themselves. Commands of one device run in the order they were committed; as many as wanted may
+ * be on their way.
+ *
+ * An operation that fails while it runs ends its commands. Operations before it have their results,
+ * its own outputs hold anything, operations after it have not run; of concurrent commands, those
+ * that ran beside it have their results. After a long convolution that went into several command
+ * buffers, those that follow may have run on what was there. Other commands run as usual.
+ * docs/commands.md has more. */
 typedef enum mfa_commands_state {
   MFA_COMMANDS_ENCODING = 1,
   MFA_COMMANDS_COMMITTED = 2, /* waiting or running */
@@ -215,12 +226,21 @@ typedef struct mfa_commands_info {
 
 /* Begins commands in the device's queue. */
 mfa_status mfa_commands_begin(mfa_device device, mfa_commands* commands);
+/* The same, but operations may run at the same time unless one of them writes what another uses:
+ * that is told from the operands' memory, from the first byte to the last, and for mfa_dispatch
+ * from the buffers to their ends. What kernels reach by pointers in other memory is not known. */
+mfa_status mfa_commands_begin_concurrent(mfa_device device, mfa_commands* commands);
 /* Commands over the caller's id<MTLComputeCommandEncoder> of this device, which is retained. The
  * caller ends the encoding and commits; mfa_commands_commit, _wait and _on_completed are refused.
- */
+ * If the encoder is a concurrent one, so are the commands; they wait for what the caller encoded
+ * before, but not the caller's dispatches for them. */
 mfa_status mfa_commands_wrap(mfa_device device, void* encoder, mfa_commands* commands);
-/* Names the command buffer for Metal's tools. Before the commit. */
+/* Names the command buffer in messages of failures, in traces and for Metal's tools. Before the
+ * commit. */
 mfa_status mfa_commands_set_label(mfa_commands commands, const char* label);
+/* Names the operations that are encoded from here on, until the next call, in the same places.
+ * NULL or "": they have no label of their own. */
+mfa_status mfa_commands_set_operation_label(mfa_commands commands, const char* label);
 /* Adds a function to call on completion. Before the commit; several may be added. */
 mfa_status mfa_commands_on_completed(mfa_commands commands, mfa_completion callback, void* context);
 /* Ends the encoding and hands the commands to the device. Returns at once. */
@@ -641,16 +661,17 @@ mfa_status mfa_cast(mfa_commands commands, const mfa_cast_desc* desc,
 /* ---------------------------------------------------------------- questions, preparation - */
 
 typedef enum mfa_operation {
-  MFA_OPERATION_HGEMM = 1,              /* mfa_gemm_desc */
-  MFA_OPERATION_SGEMM = 2,              /* mfa_gemm_desc */
-  MFA_OPERATION_BGEMM = 3,              /* mfa_gemm_desc */
-  MFA_OPERATION_ATTENTION = 4,          /* mfa_attention_desc */
-  MFA_OPERATION_CAST = 5,               /* mfa_cast_desc */
-  MFA_OPERATION_QGEMM = 6,              /* mfa_qgemm_desc */
-  MFA_OPERATION_CONVOLUTION = 7,        /* mfa_convolution_desc */
-  MFA_OPERATION_ATTENTION_BACKWARD = 9, /* mfa_attention_backward_desc: all three gradients */
-  MFA_OPERATION_DECODE = 10,            /* mfa_decode_desc */
-  MFA_OPERATION_MERGE = 11              /* mfa_merge_desc */
+  MFA_OPERATION_HGEMM = 1,               /* mfa_gemm_desc */
+  MFA_OPERATION_SGEMM = 2,               /* mfa_gemm_desc */
+  MFA_OPERATION_BGEMM = 3,               /* mfa_gemm_desc */
+  MFA_OPERATION_ATTENTION = 4,           /* mfa_attention_desc */
+  MFA_OPERATION_CAST = 5,                /* mfa_cast_desc */
+  MFA_OPERATION_QGEMM = 6,               /* mfa_qgemm_desc */
+  MFA_OPERATION_CONVOLUTION = 7,         /* mfa_convolution_desc */
+  MFA_OPERATION_CONVOLUTION_WEIGHTS = 8, /* mfa_convolution_desc */
+  MFA_OPERATION_ATTENTION_BACKWARD = 9,  /* mfa_attention_backward_desc */
+  MFA_OPERATION_DECODE = 10,             /* mfa_decode_desc */
+  MFA_OPERATION_MERGE = 11               /* mfa_merge_desc */
 } mfa_operation;
 
 /* A descriptor and which operation it belongs to, plus which optional operands there will be. */
@@ -660,6 +681,7 @@ typedef struct mfa_problem {
   mfa_operation operation;
   bool has_bias; /* GEMM, quantized or not, convolution; attention backward: its gradient */
   bool has_lse;  /* attention */
+  bool without_dq, without_dk, without_dv; /* attention backward: gradients that are not computed */
 } mfa_problem;
 
 typedef struct mfa_explanation {
@@ -680,11 +702,24 @@ typedef struct mfa_explanation {
   uint64_t block_sizes[2];  /* tiles of 3x3 outputs, and filters, of the largest of them */
 } mfa_explanation;
 
+/* Called when one more pipeline is ready, `done` of `count`, on threads of the library but one call
+ * after the other. true: go on. false: pipelines that are not being compiled yet are left out. It
+ * may not wait for another mfa_prepare. */
+typedef bool (*mfa_progress)(void* context, size_t done, size_t count);
+
+typedef struct mfa_prepare_options {
+  size_t size;
+  mfa_progress progress;
+  mfa_completion completed; /* NULL: mfa_prepare returns when all is done, else at once */
+  void* context;            /* of both functions */
+} mfa_prepare_options;
+
 /* Compiles what `count` problems need, in parallel, so that the operations later start at once.
- * Without a callback it returns when all are compiled; with one it returns at once and `callback`
- * is called with the first error or MFA_OK. Descriptors are read before it returns. */
+ * Ends with the first error, MFA_CANCELLED or MFA_OK, which is returned or, at once, given to
+ * options->completed. What was compiled is kept in any case. Descriptors are read before it
+ * returns. `options` may be NULL. */
 mfa_status mfa_prepare(mfa_device device, const mfa_problem* problems, size_t count,
-                       mfa_completion callback, void* context);
+                       const mfa_prepare_options* options);
 /* MFA_OK and *supported = true or false; `reason` (may be NULL) receives why not, or "", valid
  * until this thread's next mfa_supported. A descriptor that is wrong in itself is an error instead.
  */
@@ -750,6 +785,9 @@ typedef struct mfa_compile_options {
 
 /* The library of this product's own kernels. */
 mfa_status mfa_library_default(mfa_device device, mfa_library* library);
+/* Its bytes, as they would lie in a file: for programs that bring their own host code. They stay as
+ * long as libmfa. */
+mfa_status mfa_library_embedded(const void** bytes, size_t* length);
 /* A metallib in memory, which is copied. */
 mfa_status mfa_library_open(mfa_device device, const void* bytes, size_t length,
                             mfa_library* library);
@@ -845,6 +883,7 @@ mfa_status mfa_dispatch(mfa_commands commands, const mfa_dispatch_desc* desc);
 #define MFA_CAST_DESC_INIT {.size = sizeof(mfa_cast_desc)}
 #define MFA_CAST_OPERANDS_INIT {.size = sizeof(mfa_cast_operands)}
 #define MFA_PROBLEM_INIT {.size = sizeof(mfa_problem)}
+#define MFA_PREPARE_OPTIONS_INIT {.size = sizeof(mfa_prepare_options)}
 #define MFA_EXPLANATION_INIT {.size = sizeof(mfa_explanation)}
 #define MFA_FUNCTION_INFO_INIT {.size = sizeof(mfa_function_info)}
 #define MFA_COMPILE_OPTIONS_INIT {.size = sizeof(mfa_compile_options)}

@@ -196,11 +196,14 @@ using mfa::metal::Submission;
   }
 }
 
+// Names what is encoded, in messages of failures and in traces.
 - (void)pushDebugGroup:(NSString*)string {
-  (void)string;
+  const char* name = [string UTF8String];
+  if ((*_submission)->open()) (*_submission)->commands().push_group(name ? name : "");
 }
 
 - (void)popDebugGroup {
+  if ((*_submission)->open()) (*_submission)->commands().pop_group();
 }
 
 @end

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <new>
 #include <utility>
 
+#include "base/trace.h"
 #include "exec/dispatch.h"
 
 namespace mfa::metal {
@@ -23,6 +25,8 @@ struct Commands::Record {
   enum class Kind : uint8_t { dispatch, indirect, fill, copy, signal, wait };
   Kind kind;
   Record* next = nullptr;
+  const char* group = nullptr;  // in the arena
+  bool beside = false;          // may run at the same time as the one before
 
   explicit Record(Kind kind) : kind(kind) {}
 };
@@ -31,7 +35,7 @@ struct Commands::Record {
 // threadgroup slots, in their order; if the kernel is validated each with the lengths behind them.
 struct Commands::Dispatch : Record {
   const Kernel* kernel = nullptr;
-  uint32_t groups[3] = {}, threads[3] = {}, group[3] = {};
+  uint32_t groups[3] = {}, threads[3] = {}, group_size[3] = {};
   uint32_t threadgroup_bytes = 0;
   bool uniform = true;
 
@@ -48,6 +52,8 @@ struct Commands::Dispatch : Record {
 
   void set_grid(const Grid& grid);
   exec::Dispatch expand();
+  exec::Traced traced() const;
+  Result<void> find_code(const exec::Dispatch& dispatch, const exec::Code* code[2]) const;
   void expect(exec::Validation& validation);
   Result<void> run();
 };
@@ -126,6 +132,7 @@ void* Commands::take(size_t bytes, size_t alignment) {
 template <class T>
 T* Commands::append(size_t extra_bytes) {
   T* record = new (take(sizeof(T) + extra_bytes, alignof(T))) T;
+  if (!groups_.empty()) record->group = groups_.back();
   (last_ ? last_->next : first_) = record;
   last_ = record;
   return record;
@@ -163,10 +170,11 @@ void Commands::Dispatch::set_grid(const Grid& grid) {
   uniform = true;
   for (int i = 0; i < 3; ++i) {
     const auto size = static_cast<uint32_t>(grid.size[i]);
-    group[i] = static_cast<uint32_t>(grid.group[i]);
-    groups[i] = grid.threads ? size / group[i] + (size % group[i] != 0) : size;
-    threads[i] = grid.threads ? size : size * group[i];
-    if (threads[i] != groups[i] * group[i]) uniform = false;
+    const auto each = static_cast<uint32_t>(grid.group[i]);
+    group_size[i] = each;
+    groups[i] = grid.threads ? size / each + (size % each != 0) : size;
+    threads[i] = grid.threads ? size : size * each;
+    if (threads[i] != groups[i] * each) uniform = false;
   }
 }
 
@@ -182,7 +190,7 @@ exec::Dispatch Commands::Dispatch::expand() {
   }
   memcpy(dispatch.launch.threadgroups_per_grid, groups, sizeof groups);
   memcpy(dispatch.launch.threads_per_grid, threads, sizeof threads);
-  memcpy(dispatch.launch.threads_per_group, group, sizeof group);
+  memcpy(dispatch.launch.threads_per_group, group_size, sizeof group_size);
   dispatch.threadgroup_bytes = threadgroup_bytes;
   dispatch.uniform = uniform;
   return dispatch;
@@ -207,8 +215,35 @@ Result<void> Commands::Dispatch::run() {
     expect(validation);
     dispatch.validation = &validation;
   }
-  const exec::Shapes shapes = exec::shapes(dispatch);
+  exec::Traced named;
+  if (trace::on()) {
+    named = traced();
+    dispatch.traced = &named;
+  }
   const exec::Code* code[2] = {};
+  auto found = find_code(dispatch, code);
+  if (!found) return found;
+  auto ran = exec::run(dispatch, code[0], code[1]);
+  if (!ran) return Error{"kernel '" + kernel->name() + "': " + ran.error()};
+  return {};
+}
+
+exec::Traced Commands::Dispatch::traced() const {
+  auto spell = [](const uint32_t size[3]) {
+    return std::to_string(size[0]) + " x " + std::to_string(size[1]) + " x " +
+           std::to_string(size[2]);
+  };
+  exec::Traced result;
+  result.name = group ? group : kernel->name();
+  result.arguments.add("kernel", kernel->name());
+  result.arguments.add("threadgroups", spell(groups)).add("threads", spell(group_size));
+  return result;
+}
+
+/// The variants of the kernel that the grid needs; compiles those that were never needed before.
+Result<void> Commands::Dispatch::find_code(const exec::Dispatch& dispatch,
+                                           const exec::Code* code[2]) const {
+  const exec::Shapes shapes = exec::shapes(dispatch);
   const bool needed[2] = {shapes.linear, shapes.general};
   // dispatchThreads may leave groups at the edge that are not what the pipeline promised.
   const bool whole = kernel->whole_simdgroups() && dispatch.uniform;
@@ -220,8 +255,6 @@ Result<void> Commands::Dispatch::run() {
     if (!made) return made.take_error();
     code[i] = *made;
   }
-  auto ran = exec::run(dispatch, code[0], code[1]);
-  if (!ran) return Error{"kernel '" + kernel->name() + "': " + ran.error()};
   return {};
 }
 
@@ -229,7 +262,7 @@ Result<void> Commands::Indirect::run() const {
   Grid grid{};
   for (int i = 0; i < 3; ++i) {
     grid.size[i] = counts[i];
-    grid.group[i] = dispatch->group[i];
+    grid.group[i] = dispatch->group_size[i];
   }
   auto checked = check_grid(*dispatch->kernel, grid);
   if (!checked) return checked;
@@ -249,7 +282,10 @@ Result<void> Commands::dispatch(const Kernel& kernel, const Bindings& bindings, 
   if (checked) checked = check_bindings(kernel, bindings);
   if (!checked || grid.empty()) return checked;
 
+  const bool beside = concurrent_ && !barrier_ && last_ && last_->kind == Record::Kind::dispatch;
   auto* record = append<Dispatch>(bytes_behind(kernel));
+  record->beside = beside;
+  barrier_ = false;
   bind(*record, kernel, bindings);
   record->set_grid(grid);
   return {};
@@ -286,6 +322,26 @@ void Commands::copy(unsigned char* target, const unsigned char* source, size_t l
   record->length = length;
 }
 
+void Commands::set_concurrent(bool concurrent) {
+  concurrent_ = concurrent;
+  barrier_ = true;
+}
+
+void Commands::push_group(const std::string& name) {
+  std::string whole = groups_.empty() ? name : std::string(groups_.back()) + " / " + name;
+  // Whoever names each operation of many alike gets one copy.
+  if (!latest_group_ || whole != latest_group_) {
+    auto* copy = static_cast<char*>(take(whole.size() + 1, 1));
+    memcpy(copy, whole.c_str(), whole.size() + 1);
+    latest_group_ = copy;
+  }
+  groups_.push_back(latest_group_);
+}
+
+void Commands::pop_group() {
+  if (!groups_.empty()) groups_.pop_back();
+}
+
 void Commands::signal(std::shared_ptr<Event> event, uint64_t value) {
   auto* record = append<Signal>();
   record->event = event.get();
@@ -316,20 +372,82 @@ Result<void> Commands::play(Record* record) {
   return {};
 }
 
+/// play(), and a slice of the trace.
+Result<void> Commands::play_traced(Record* record) {
+  static const char* const kinds[] = {"", "", "fill", "copy", "signal", "wait"};
+  exec::Traced traced;
+  if (record->kind == Record::Kind::dispatch) {
+    traced = static_cast<Dispatch*>(record)->traced();
+  } else if (record->kind == Record::Kind::indirect) {
+    traced = static_cast<Indirect*>(record)->dispatch->traced();
+  } else {
+    traced.name = record->group ? record->group : kinds[static_cast<size_t>(record->kind)];
+  }
+  const double start = trace::now();
+  auto played = play(record);
+  if (!played) traced.arguments.add("error", played.error());
+  trace::slice("command", traced.name, start, trace::now(), traced.arguments);
+  return played;
+}
+
+static Error in_group(const char* group, const std::string& message) {
+  return Error{group ? '"' + std::string(group) + "\": " + message : message};
+}
+
+/// The dispatches from `first` up to `end`. If several fail, the first one counts.
+Result<void> Commands::play_together(Record* first, Record* end) {
+  std::vector<exec::Work> works;
+  std::deque<exec::Validation> validations;
+  std::deque<exec::Traced> traced;
+  std::vector<Dispatch*> records;
+  for (Record* at = first; at != end; at = at->next) {
+    auto* record = static_cast<Dispatch*>(at);
+    exec::Work work;
+    work.dispatch = record->expand();
+    if (record->kernel->validated()) {
+      work.dispatch.validation = &validations.emplace_back();
+      record->expect(*work.dispatch.validation);
+    }
+    if (trace::on()) work.dispatch.traced = &traced.emplace_back(record->traced());
+    const exec::Code* code[2] = {};
+    auto found = record->find_code(work.dispatch, code);
+    if (!found) return in_group(record->group, found.error());
+    work.linear = code[0];
+    work.general = code[1];
+    works.push_back(std::move(work));
+    records.push_back(record);
+  }
+  exec::run_together(works);
+  for (size_t i = 0; i < works.size(); ++i)
+    if (!works[i].result)
+      return in_group(records[i]->group,
+                      "kernel '" + records[i]->kernel->name() + "': " + works[i].result.error());
+  return {};
+}
+
 Result<void> Commands::run() const {
   Result<void> result;
-  for (Record* record = first_; record; record = record->next) {
-    if (result) {
-      result = play(record);
-    } else if (record->kind == Record::Kind::signal) {
-      static_cast<Signal*>(record)->run();
+  for (Record *record = first_, *next; record; record = next) {
+    next = record->next;
+    if (!result) {
+      if (record->kind == Record::Kind::signal) static_cast<Signal*>(record)->run();
+      continue;
     }
+    while (next && next->beside) next = next->next;
+    if (next != record->next) {
+      result = play_together(record, next);
+      continue;
+    }
+    result = trace::on() ? play_traced(record) : play(record);
+    if (!result) result = in_group(record->group, result.error());
   }
   return result;
 }
 
 void Commands::clear() {
   first_ = last_ = nullptr;
+  latest_group_ = nullptr;
+  groups_.clear();
   free_ = nullptr;
   free_bytes_ = 0;
   chunks_.clear();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -35,10 +36,21 @@ class Commands {
                                  const uint32_t* counts, const uint64_t group[3]);
   void fill(unsigned char* target, uint8_t value, size_t length);
   void copy(unsigned char* target, const unsigned char* source, size_t length);
+  /// Dispatches recorded from here on may run at the same time as those before them, up to the next
+  /// barrier, or must not.
+  void set_concurrent(bool concurrent);
+  /// What follows waits for what came before.
+  void barrier() { barrier_ = true; }
+  /// What is recorded from here on belongs to a group of this name, inside those pushed before.
+  void push_group(const std::string& name);
+  void pop_group();
+  /// The whole name of the current group; null outside of all.
+  const char* group() const { return groups_.empty() ? nullptr : groups_.back(); }
   void signal(std::shared_ptr<Event> event, uint64_t value);
   void wait(std::shared_ptr<Event> event, uint64_t value);
 
-  /// Plays everything back. After a failure only events are signalled: others may wait for them.
+  /// Plays everything back. After a failure, and what ran at the same time, only events are
+  /// signalled: others may wait for them.
   Result<void> run() const;
   /// Drops records and lets go of everything kept.
   void clear();
@@ -51,6 +63,8 @@ class Commands {
   struct Signal;
 
   static Result<void> play(Record* record);
+  static Result<void> play_traced(Record* record);
+  static Result<void> play_together(Record* first, Record* end);
   void* take(size_t bytes, size_t alignment);
   template <class T>
   T* append(size_t extra_bytes = 0);
@@ -62,6 +76,9 @@ class Commands {
   size_t free_bytes_ = 0;
   Record* first_ = nullptr;
   Record* last_ = nullptr;
+  bool concurrent_ = false, barrier_ = true;
+  std::vector<const char*> groups_;  // full names; the last one is the current group's
+  const char* latest_group_ = nullptr;
   std::vector<std::shared_ptr<const void>> kept_;
 };
 

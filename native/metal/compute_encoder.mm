@@ -18,6 +18,7 @@ static const NSUInteger max_inline_bytes = 4096;
 - (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer dispatchType:(MTLDispatchType)type {
   if ((self = [super initWithCommandBuffer:buffer])) {
     _dispatchType = type;
+    _submission->commands().set_concurrent(type == MTLDispatchTypeConcurrent);
     _kernel = new std::shared_ptr<const Kernel>;
     _bindings = new Bindings;
   }
@@ -152,8 +153,7 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
   if (!encoded) [self fail:encoded.error()];
 }
 
-// Records of one queue run one after the other, each seeing all that came before: fences, barriers
-// and announcements of use ask for nothing more.
+// Encoders run one after the other, each seeing all that came before: fences ask for nothing more.
 - (void)updateFence:(id<MTLFence>)fence {
   (void)fence;
 }
@@ -164,11 +164,13 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
 
 - (void)memoryBarrierWithScope:(MTLBarrierScope)scope {
   (void)scope;
+  if ([self recording]) _submission->commands().barrier();
 }
 
 - (void)memoryBarrierWithResources:(const id<MTLResource>*)resources count:(NSUInteger)count {
   (void)resources;
   (void)count;
+  if ([self recording]) _submission->commands().barrier();
 }
 
 // Buffers reached only through addresses in other buffers have to live until the end as well.

@@ -43,6 +43,9 @@ using mfa::metal::Fault;
 }
 
 - (void)fail:(std::string)message {
+  if (!_submission->open()) return;
+  if (const char* group = _submission->commands().group())
+    message = '"' + std::string(group) + "\": " + message;
   _submission->fail(Fault::invalid_resource, std::move(message));
 }
 
@@ -67,10 +70,11 @@ using mfa::metal::Fault;
 }
 
 - (void)pushDebugGroup:(NSString*)string {
-  (void)string;
+  if ([self recording]) [_buffer pushDebugGroup:string];
 }
 
 - (void)popDebugGroup {
+  if ([self recording]) [_buffer popDebugGroup];
 }
 
 @end

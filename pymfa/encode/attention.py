@@ -91,7 +91,7 @@ def encode(
             stride(step, n) for step, n in zip(steps[:2], (batch, heads), strict=True)
         )
         scores.set_place(commands, operands.lse, sums, output=True)
-    native.call("mfa_attention", commands.handle, desc, operands)
+    native.operation("mfa_attention", commands.handle, desc, operands)
     return result
 
 

@@ -130,7 +130,7 @@ def encode(
         scores.set_strides(own.dbias, repeated)
         own.dbias_type = native.number(TYPES[dbias.dtype.name])
         scores.set_place(commands, own_operands.dbias, dbias, output=True)
-    native.call("mfa_attention_backward", commands.handle, own, own_operands)
+    native.operation("mfa_attention_backward", commands.handle, own, own_operands)
     return found
 
 

@@ -83,7 +83,7 @@ def encode(
     operands = place(
         commands, result, data=x, weights=data, bias=bias, palette=stored.palettes, result=result
     )
-    native.call("mfa_convolution", commands.handle, desc, operands)
+    native.operation("mfa_convolution", commands.handle, desc, operands)
     return result
 
 

@@ -132,7 +132,7 @@ def encode(
     if sums is not None:
         options_desc.lse_batch, options_desc.lse_head = _lse_strides(sums)
         scores.set_place(commands, operands.lse, sums, output=True)
-    native.call("mfa_attention_decode", commands.handle, desc, operands)
+    native.operation("mfa_attention_decode", commands.handle, desc, operands)
     return result
 
 
@@ -256,7 +256,7 @@ def merge(
         setattr(desc, key + "_batch", steps[0])
         setattr(desc, key + "_head", steps[1])
         scores.set_place(commands, getattr(operands, key), array, output=array is total)
-    native.call("mfa_merge_attention", commands.handle, desc, operands)
+    native.operation("mfa_merge_attention", commands.handle, desc, operands)
     return result
 
 

@@ -240,4 +240,4 @@ def _encode(
                 desc.first_b = offset
             else:
                 slot.offset += offset * x.itemsize
-        native.call("mfa_qgemm", commands.handle, desc, operands)
+        native.operation("mfa_qgemm", commands.handle, desc, operands)

@@ -51,7 +51,7 @@ class Ready:
     def call(self, commands: Any, found: Sequence[tuple[Buffer, int]]) -> None:
         """`found`: the buffer of each array and the byte where its first element lies."""
         for offsets in self.offsets:
-            native.call(self.function, commands, self.desc, self.filled(found, offsets))
+            native.operation(self.function, commands, self.desc, self.filled(found, offsets))
 
     def filled(self, found: Sequence[tuple[Buffer, int]], offsets: Sequence[int]) -> Any:
         operands = native.struct(self.operands)
@@ -107,7 +107,7 @@ def at_once(key: Hashable | None, arrays: Sequence[Array]) -> bool:
         _singles[ids] = single
     if not arrays[-1].flags.writeable:
         return False
-    native.call(single.call.function, native.null, single.call.desc, single.operands)
+    native.operation(single.call.function, native.null, single.call.desc, single.operands)
     return True
 
 

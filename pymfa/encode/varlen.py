@@ -104,7 +104,7 @@ def encode(
     if sums is not None:
         desc.lse_head = stride(element_strides(sums)[0], heads)
         scores.set_place(commands, operands.lse, sums, output=True)
-    native.call("mfa_attention", commands.handle, desc, operands)
+    native.operation("mfa_attention", commands.handle, desc, operands)
     return result
 
 

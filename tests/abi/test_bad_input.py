@@ -643,13 +643,13 @@ QUESTIONS: list[Case] = [
     ),
     (
         "prepare NULL",
-        lambda t: t.lib.mfa_prepare(t.handle, t.null, 1, t.null, t.null),
+        lambda t: t.lib.mfa_prepare(t.handle, t.null, 1, t.null),
         ARGUMENT,
         "problems is NULL",
     ),
     (
         "prepare released",
-        lambda t: t.lib.mfa_prepare(t.released("device"), t.problem(), 1, t.null, t.null),
+        lambda t: t.lib.mfa_prepare(t.released("device"), t.problem(), 1, t.null),
         ARGUMENT,
         "device was released",
     ),
