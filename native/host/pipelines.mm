@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <vector>
 
+#include "base/trace.h"
 #include "host/library.h"
 #include "host/metal_objects.h"
 
@@ -16,6 +17,7 @@ struct PipelineCache::Entry {
   bool done = false;
   Status status;
   Object pipeline;
+  uint64_t trace_id = 0;
   std::vector<std::function<void(const Status&)>> waiting;
 };
 
@@ -49,13 +51,21 @@ std::shared_ptr<PipelineCache::Entry> PipelineCache::entry(const KernelDescripto
   std::lock_guard lock(mutex_);
   std::shared_ptr<Entry>& entry = entries_[kernel];
   ours = entry == nullptr;
-  if (ours) entry = std::make_shared<Entry>();
+  if (ours) {
+    entry = std::make_shared<Entry>();
+    if (trace::on()) {
+      entry->trace_id = trace::next_id();
+      trace::begin("pipeline", kernel.function(), entry->trace_id,
+                   trace::Arguments().add("variant", kernel.text()));
+    }
+  }
   return entry;
 }
 
 void PipelineCache::finish(const KernelDescriptor& kernel, const std::shared_ptr<Entry>& entry,
                            void* state, Status status) {
   std::vector<std::function<void(const Status&)>> waiting;
+  if (trace::on()) trace::end("pipeline", kernel.function(), entry->trace_id);
   if (!status.ok()) {
     // Not kept: running out of memory, say, need not last.
     std::lock_guard lock(mutex_);

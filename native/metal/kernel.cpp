@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/trace.h"
 #include "metal/bitcode_check.h"
 
 namespace mfa::metal {
@@ -13,6 +14,7 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
                                                    const std::string& function,
                                                    const air::ConstantValues& values,
                                                    const KernelOptions& options) {
+  const trace::Span compiling("compile", function);
   if (const air::FunctionRecord* record = library->find(function)) {
     if (auto checked = check_bitcode(*record); !checked) return checked.take_error();
   }

@@ -172,11 +172,9 @@ def test_a_slow_completion_does_not_hold_up_other_commands(abi, first):
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_failure_names_its_operation(abi, at_once):
+def test_a_failure_names_its_operation(abi, first, at_once):
     """Those before have their results, those after have not run; other commands are not touched."""
-    from conftest import Device
-
-    device = Device(abi, "validate")
+    device = type(first)(abi, "validate")
     lib, kernels = abi.lib, Kernels(abi, device)
     arrays = [np.zeros(N, np.float32) for _ in range(5)]
     before, broken, beside, after, other = (device.wrap(array) for array in arrays)

@@ -116,7 +116,8 @@ def unused_problems(abi, bits):
     for number, (_problem, desc) in enumerate(kept):
         desc.sparsity, desc.soft_cap = 2, 1 + bits
         desc.causal, desc.has_window = number & 1, bool(number & 2)
-        desc.window_left = desc.window_right = 5
+        if desc.has_window:
+            desc.window_left = desc.window_right = 5
         desc.has_sinks = bool(number & 4)
         desc.type = abi.lib.MFA_TYPE_BFLOAT
     return abi.ffi.new("mfa_problem[]", [problem[0] for problem, _desc in kept]), kept

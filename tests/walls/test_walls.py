@@ -30,6 +30,7 @@ BELOW = {
 }
 LLVM = {"air", "simd", "jit", "metalc"}
 OBJECTIVE_C = {"api", "host", "metal", "objc"}
+METAL_HEADER = NATIVE / "include" / "mfa_metal.h"  # for programs that use Metal themselves
 C_SUFFIXES = {".c", ".h", ".cpp", ".m", ".mm", ".metal"}
 LONGEST = 1000  # lines of a file; the median is about 150
 
@@ -106,7 +107,9 @@ def test_objective_c_only_above_the_device() -> None:
     wrong = [
         str(f.relative_to(ROOT))
         for f in NATIVE_FILES
-        if layer(f) not in OBJECTIVE_C and (f.suffix in (".m", ".mm") or mark.search(f.read_text()))
+        if layer(f) not in OBJECTIVE_C
+        and f != METAL_HEADER
+        and (f.suffix in (".m", ".mm") or mark.search(f.read_text()))
     ]
     assert not wrong, wrong
 
@@ -221,7 +224,10 @@ HEADERS = sorted({f for f in NATIVE_FILES if f.suffix == ".h"} - proven())
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda f: str(f.relative_to(NATIVE)))
 def test_header_stands_alone(header: Path) -> None:
-    if layer(header) == "include":
+    if header == METAL_HEADER:
+        compiler, language = os.environ.get("CXX", "clang++-19"), "objective-c++"
+        directory, *flags = header_flags()["metal"]
+    elif layer(header) == "include":
         compiler, language = os.environ.get("CC", "clang-19"), "c"
         directory, flags = str(ROOT), ["-std=c11"]
     else:
