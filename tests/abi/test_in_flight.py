@@ -118,7 +118,7 @@ def test_a_completion_may_do_anything(abi, device):
     values = np.zeros(N, np.float32)
     buffer = device.wrap(values)
     commands, later = device.commands(), device.commands()
-    inner, done, said = [], threading.Event(), []
+    inner, both, done, said = [], threading.Event(), threading.Event(), []
 
     @abi.ffi.callback("mfa_completion")
     def inner_ended(context, status, message):
@@ -127,6 +127,7 @@ def test_a_completion_may_do_anything(abi, device):
 
     @abi.ffi.callback("mfa_completion")
     def ended(context, status, message):
+        assert both.wait(60)
         said.append(abi.name(lib.mfa_commands_wait(commands, -1)))  # its own
         said.append(abi.name(lib.mfa_commands_wait(later, -1)))  # committed before this call
         new = device.commands()
@@ -144,6 +145,7 @@ def test_a_completion_may_do_anything(abi, device):
     abi.check(lib.mfa_commands_on_completed(commands, ended, abi.null))
     abi.check(lib.mfa_commands_commit(commands))
     abi.check(lib.mfa_commands_commit(later))
+    both.set()
     abi.check(lib.mfa_commands_wait(commands, 60))
     assert done.wait(60)
     assert said == ["MFA_OK"] * 5 + [3.0, 4.0, "inner completion"]

@@ -49,11 +49,11 @@ def test_every_operation_takes_a_label():
 
 def test_wrong_arguments_are_reported_with_the_label():
     commands = pymfa.device().commands()
-    with pytest.raises(pymfa.InvalidValue, match='^"scores": hgemm: a is 4 x 5 and b is 4 x 5'):
+    with pytest.raises(pymfa.InvalidValue, match=r'^"scores": hgemm: a is 4 x 5 and b is 4 x 5'):
         commands.hgemm(ones(4, 5), ones(4, 5), label="scores")
     with pytest.raises(pymfa.InvalidType, match="label is a int; expected text"):
         commands.hgemm(ones(4, 4), ones(4, 4), label=3)
-    with pytest.raises(pymfa.InvalidValue, match="^hgemm: a is 4 x 5"):
+    with pytest.raises(pymfa.InvalidValue, match=r"^hgemm: a is 4 x 5"):
         commands.hgemm(ones(4, 5), ones(4, 5))
 
 
