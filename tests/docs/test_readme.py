@@ -42,7 +42,11 @@ def test_documents_link_to_what_exists() -> None:
 
 def test_names_in_documents_exist() -> None:
     """Of pymfa, of the C ABI, of the structs of generated code, of the environment, of files."""
-    sources = [ROOT / "native/include/mfa.h", ROOT / "metal/shared.h", ROOT / "native/exec/abi.h"]
+    sources = [
+        *(ROOT / "native/include").glob("*.h"),
+        ROOT / "metal/shared.h",
+        ROOT / "native/exec/abi.h",
+    ]
     code = "".join(source.read_text() for source in sources)
     known = set(re.findall(r"\b(?:mfa|MFA)_\w+", code))
     for source in [*(ROOT / "native").rglob("*.[cm]*"), *(ROOT / "pymfa").rglob("*.py")]:
