@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arrangements import WAYS, made, sizes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerance import Attention, assert_within, bfloat16
 
@@ -17,18 +17,26 @@ import pymfa
 DTYPES = [np.dtype(np.float16), np.dtype(np.float32), bfloat16]
 MASKS = ["none", "none", "full", "heads", "row", "column", "padding", "additive", "additive_float"]
 WIDTHS = [1, 3, 8, 16, 20, 32, 40, 63, 64, 65, 80, 96, 128]
+WIDE = [129, 144, 160, 191, 200, 255, 256, 257, 320, 384, 448, 505, 511, 512]
+# Of Q and K, of V: equal, odd, one of them small, and both at the end.
+WIDE_PAIRS = [
+    (129, 129), (160, 96), (191, 257), (192, 128), (256, 256), (300, 64), (3, 301), (512, 1),
+    (511, 509), (512, 512),
+]  # fmt: skip
 
 
 @st.composite
-def problems(draw: st.DrawFn, largest: int) -> dict[str, Any]:
+def problems(draw: st.DrawFn, largest: int, wide: bool = False) -> dict[str, Any]:
     kv_heads = draw(st.sampled_from([1, 1, 2, 3]))
+    narrow = [d for d in WIDTHS if d <= largest]
+    widths = [*WIDE, *narrow[::3]] if wide else narrow
     return {
         "batch": draw(st.sampled_from([1, 1, 2])),
         "heads": (kv_heads * draw(st.sampled_from([1, 1, 2, 4])), kv_heads),
         "length": (draw(sizes(largest)), draw(sizes(largest))),
-        "width": (draw(st.sampled_from([d for d in WIDTHS if d <= largest])),) * 2
+        "width": (draw(st.sampled_from(widths)),) * 2
         if draw(st.booleans())
-        else tuple(draw(st.sampled_from([d for d in WIDTHS if d <= largest])) for _ in "kv"),
+        else tuple(draw(st.sampled_from(widths)) for _ in "kv"),
         "layout": draw(st.sampled_from(["BHND", "BNHD"])),
         "ways": tuple(draw(st.sampled_from(WAYS)) for _ in "qkv"),
         "causal": draw(st.sampled_from([False, False, "lower_right", "upper_left"])),
@@ -101,6 +109,31 @@ def test_sweep(fast: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
 @given(problem=problems(9))
 def test_sweep_small(device: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
     check(dtype, device, problem)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@settings(max_examples=10)
+@given(problem=problems(70, wide=True))
+def test_sweep_wide(fast: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
+    check(dtype, fast, problem)
+
+
+def wide_problem(index: int, length: tuple[int, int] = (11, 19)) -> dict[str, Any]:
+    """WIDE_PAIRS[index] with some of everything else."""
+    return {
+        "batch": 1, "heads": (2, 1), "length": length, "width": WIDE_PAIRS[index],
+        "layout": ["BHND", "BNHD"][index % 2],
+        "ways": [("packed",) * 3, ("columns", "padded", "packed"),
+                 ("padded", "columns", "columns")][index % 3],
+        "causal": [False, "lower_right", "upper_left"][index % 3],
+        "mask": ["none", "full", "additive", "none"][index % 4], "scale": None, "seed": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@pytest.mark.parametrize("index", range(len(WIDE_PAIRS)), ids=map(str, WIDE_PAIRS))
+def test_wide_heads(device: pymfa.Device, dtype: Any, index: int) -> None:
+    check(dtype, device, wide_problem(index))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)

@@ -11,8 +11,15 @@ import numpy as np
 import philox
 import pytest
 from arrangements import made
-from hypothesis import given
-from test_attention import DTYPES, causal_mask, make_mask, problems
+from hypothesis import given, settings
+from test_attention import (
+    DTYPES,
+    WIDE_PAIRS,
+    causal_mask,
+    make_mask,
+    problems,
+    wide_problem,
+)
 from tolerance import AttentionGradients, assert_within
 
 import pymfa
@@ -252,12 +259,17 @@ def test_no_rows_and_no_columns(device: pymfa.Device, rows: int, columns: int) -
         assert (dv == 0).all()
 
 
-@pytest.mark.parametrize("width", [(200, 40), (256, 256), (512, 512)])
-def test_wide_heads(fast: pymfa.Device, width: tuple[int, int]) -> None:
-    check(np.dtype(np.float32), fast, {
-        "batch": 1, "heads": (2, 1), "length": (70, 50), "width": width, "layout": "BHND",
-        "ways": ("packed",) * 3, "causal": True, "mask": "none", "scale": None, "seed": 0,
-    })  # fmt: skip
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@settings(max_examples=8)
+@given(problem=problems(70, wide=True))
+def test_sweep_wide(fast: pymfa.Device, dtype: Any, problem: dict[str, Any]) -> None:
+    check(dtype, fast, problem)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@pytest.mark.parametrize("index", range(len(WIDE_PAIRS)), ids=map(str, WIDE_PAIRS))
+def test_wide_heads(device: pymfa.Device, dtype: Any, index: int) -> None:
+    check(dtype, device, wide_problem(index))
 
 
 def test_gradients_go_where_they_are_told(device: pymfa.Device) -> None:
