@@ -151,18 +151,6 @@ class Grouper {
     return true;
   }
 
-  /// A tile of half or bfloat that is to be packed where the collected multiplications begin.
-  struct Pack {
-    Packing how;
-    int64_t to;
-    Value* base;
-    int64_t offset;
-    Value* line;
-    bool behind(const Pack& o, int64_t step) const {
-      return !(how < o.how) && !(o.how < how) && to == o.to + how.bytes() && base == o.base &&
-             line == o.line && offset == o.offset + step;
-    }
-  };
   Value* base_of(Value* pointer, int64_t& bytes) const {
     APInt offset(64, 0);
     pointer =
@@ -172,21 +160,6 @@ class Grouper {
   }
   Value* behind(Value* base, int64_t bytes) {
     return flat(bytes ? b_.CreateConstGEP1_64(b_.getInt8Ty(), base, bytes) : base);
-  }
-  /// One call for tiles at equal distances.
-  void emit_packs() {
-    for (size_t i = 0; i < packs_.size();) {
-      const Pack& first = packs_[i];
-      size_t n = 1;
-      int64_t step = i + 1 < packs_.size() ? packs_[i + 1].offset - first.offset : 0;
-      while (i + n < packs_.size() && packs_[i + n].behind(packs_[i + n - 1], step)) n++;
-      Function*& f = packers_[first.how];
-      if (!f) f = packer(*f_.getParent(), f_, first.how);
-      b_.CreateCall(f, {pointer(first.to), behind(first.base, first.offset), first.line,
-                        b_.getInt64(n), b_.getInt64(n == 1 ? 0 : step)});
-      i += n;
-    }
-    packs_.clear();
   }
 
   /// A copy of an operand in scratch memory.
@@ -372,7 +345,7 @@ class Grouper {
       for (CallInst* m : c.steps) c.b.push_back(operand(m->getArgOperand(1), true, c.bfloat));
     for (Chain& c : chains)
       for (CallInst* m : c.steps) c.a.push_back(operand(m->getArgOperand(0), false, c.bfloat));
-    emit_packs();
+    emit_packs(f_, b_, f_.getArg(2), packs_, packers_);
     for (Chain& c : chains) {
       auto* k = dyn_cast<Constant>(c.steps[0]->getArgOperand(2));
       c.zero = k && k->isZeroValue();

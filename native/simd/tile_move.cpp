@@ -2,7 +2,6 @@
 // A way to copy a tile -> a function of the module.
 #include "simd/tile_move.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "simd/tile_calls.h"
 
 namespace mfa::simd::tiles {
@@ -97,6 +96,32 @@ Function* packer(Module& m, const Function& like, const Packing& packing) {
   b.CreateCondBr(b.CreateICmpNE(rest, b.getInt64(0)), loop, exit);
   ReturnInst::Create(c, exit);
   return f;
+}
+
+/// `next` goes behind `last` and comes `step` bytes after it.
+static bool follows(const Pack& last, const Pack& next, int64_t step) {
+  return next.how.key() == last.how.key() && next.to == last.to + last.how.bytes() &&
+         next.base == last.base && next.line == last.line && next.offset == last.offset + step;
+}
+
+void emit_packs(Function& f, IRBuilderBase& b, Value* scratch, std::vector<Pack>& packs,
+                std::map<Packing, Function*>& packers) {
+  auto at = [&](Value* base, int64_t bytes) {
+    Value* p = bytes ? b.CreateConstGEP1_64(b.getInt8Ty(), base, bytes) : base;
+    return p->getType()->getPointerAddressSpace() ? b.CreateAddrSpaceCast(p, b.getPtrTy()) : p;
+  };
+  for (size_t i = 0; i < packs.size();) {
+    const Pack& first = packs[i];
+    size_t n = 1;
+    int64_t step = i + 1 < packs.size() ? packs[i + 1].offset - first.offset : 0;
+    while (i + n < packs.size() && follows(packs[i + n - 1], packs[i + n], step)) n++;
+    Function*& packing = packers[first.how];
+    if (!packing) packing = packer(*f.getParent(), f, first.how);
+    b.CreateCall(packing, {at(scratch, first.to), at(first.base, first.offset), first.line,
+                           b.getInt64(n), b.getInt64(n == 1 ? 0 : step)});
+    i += n;
+  }
+  packs.clear();
 }
 
 }  // namespace mfa::simd::tiles

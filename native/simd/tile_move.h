@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <tuple>
+#include <vector>
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 
 namespace mfa::simd::tiles {
@@ -33,5 +36,19 @@ struct Packing {
 /// void(ptr to, ptr from, i64 line, i64 count, i64 step): packs `count` tiles one behind the other;
 /// `line` elements from one line to the next, `step` bytes from one tile to the next.
 llvm::Function* packer(llvm::Module& module, const llvm::Function& like, const Packing& packing);
+
+/// A tile that is to be packed: `offset` bytes behind `base` -> `to` bytes behind the scratch
+/// memory.
+struct Pack {
+  Packing how;
+  int64_t to;
+  llvm::Value* base;
+  int64_t offset;
+  llvm::Value* line;
+};
+
+/// Calls of packers, one for tiles at equal distances; empties the list.
+void emit_packs(llvm::Function& function, llvm::IRBuilderBase& b, llvm::Value* scratch,
+                std::vector<Pack>& packs, std::map<Packing, llvm::Function*>& packers);
 
 }  // namespace mfa::simd::tiles
