@@ -20,7 +20,7 @@ class WinogradWeights:
     """What pymfa.convolution takes instead of w, to save the transform of the weights each time.
 
     w is (output channels, 3, 3, channels / groups), an array or what pymfa.palettize returned. The
-    result has 25 / 9 times as many elements as w, float16 for float16 and else float32.
+    result has 25 / 9 times as many elements as w, in float32.
     """
 
     def __init__(self, w: Any, *, groups: int = 1, device: Device | str | None = None) -> None:
@@ -42,7 +42,7 @@ class WinogradWeights:
         stored.describe(desc)
         size = native.out("uint64_t")
         native.call("mfa_convolution_weights_size", desc, size)
-        element = np.dtype(np.float16 if self.dtype == np.float16 else np.float32)
+        element = np.dtype(np.float32)
         found = find(device, stored.data)
         data = found.empty(int(size[0]) // element.itemsize, element)
         packed = np.ascontiguousarray(stored.data)

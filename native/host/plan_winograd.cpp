@@ -26,10 +26,8 @@ uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 /// A transform of 25 elements takes as long as so many operations of a GEMM.
 constexpr double transform_work = 400;
 
-/// FP16 is multiplied as FP16. What BF16 would round, its few bits could not bear.
-uint32_t transformed_type(const Convolution& problem) {
-  return problem.type == MFA_TYPE_HALF ? MFA_TYPE_HALF : MFA_TYPE_FLOAT;
-}
+/// The transforms subtract what is nearly equal: in 16 bits that would cost most of the result's.
+constexpr uint32_t transformed_type = MFA_TYPE_FLOAT;
 
 struct Shape {
   uint64_t tiles_y, tiles_x, tiles, C, K;  // channels of one group
@@ -44,7 +42,7 @@ Shape shape_of(const Convolution& problem) {
   shape.tiles = problem.images * shape.tiles_y * shape.tiles_x;
   shape.C = problem.C / problem.groups;
   shape.K = problem.K / problem.groups;
-  shape.element = type_size(transformed_type(problem));
+  shape.element = type_size(transformed_type);
   shape.kept = problem.weights == Weights::winograd;
   return shape;
 }
@@ -182,7 +180,7 @@ class Builder {
     constants.bias = last;
     if (variant != MFA_VARIANT_WINOGRAD_INVERSE) constants.activation = MFA_ACTIVATION_NONE;
     KernelDescriptor kernel = convolution_kernel(constants, variant);
-    kernel.set("transformed_type", MFA_CONSTANT_TRANSFORMED_TYPE, transformed_type(problem_));
+    kernel.set("transformed_type", MFA_CONSTANT_TRANSFORMED_TYPE, transformed_type);
     if (variant == MFA_VARIANT_WINOGRAD_WEIGHTS)
       kernel.set("K_simd", MFA_CONSTANT_K_SIMD, channels());
     uint16_t splits = simdgroups();
@@ -263,7 +261,7 @@ class Builder {
 
   Status add_product(uint64_t tiles, uint64_t filters) {
     Gemm gemm = {};
-    gemm.type = transformed_type(problem_);
+    gemm.type = transformed_type;
     gemm.M = tiles_in(tiles);
     gemm.N = filters_in(filters);
     gemm.K = shape_.C;

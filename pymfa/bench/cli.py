@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pymfa
-from pymfa.bench import report, targets
+from pymfa.bench import convolution, report, targets
 from pymfa.bench.ops import OPS
 from pymfa.bench.rounds import OURS, Case, alternate
 from pymfa.bench.sweeps import SWEEPS
@@ -29,7 +29,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"""what there is to run (patterns such as 'attention*' choose several):
   OP...             {", ".join(OPS)}
   targets [NAME...] {", ".join(r.name for r in targets.REQUIREMENTS)}
-  sweep [NAME...]   {", ".join(SWEEPS)}""",
+  sweep [NAME...]   {", ".join(SWEEPS)}
+  errors            of Winograd's algorithm and of direct convolution""",
     )
     made.add_argument("names", nargs="*", metavar="NAME", help="default: every OP")
     made.add_argument("--sizes", help="comma-separated sizes in place of each operation's own")
@@ -120,7 +121,12 @@ def run_targets(run: Run, names: Sequence[str]) -> str:
     return targets.table(outcomes) + "\n" + report.markdown(run.rows)
 
 
-GROUPS = {"targets": run_targets, "sweep": run_sweeps}
+def run_errors(run: Run, names: Sequence[str]) -> str:
+    chosen(names, ["convolution"])  # so far the only ones
+    return convolution.errors()
+
+
+GROUPS = {"targets": run_targets, "sweep": run_sweeps, "errors": run_errors}
 
 
 def main(argv: list[str] | None = None) -> int:

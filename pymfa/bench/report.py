@@ -12,6 +12,7 @@ from pathlib import Path
 from pymfa.bench.operands import geometric_mean
 from pymfa.bench.rounds import OURS, Case, Sample, ratio
 
+UNITS = {"ms": 1e3, "MB": 1e-6}  # of what a case returns, seconds or bytes; else µs
 NOISE = 0.05  # a ratio that fell by more than this has regressed
 
 
@@ -43,7 +44,7 @@ def rows(case: Case, samples: dict[str, Sample]) -> list[Row]:
         if case.work:
             value = case.work / seconds / 1e9
         else:
-            value = seconds / case.divisor * (1e3 if case.unit == "ms" else 1e6)
+            value = seconds / case.divisor * UNITS.get(case.unit, 1e6)
         made.append(
             Row(
                 op=case.op,

@@ -18,7 +18,18 @@ from functools import partial
 from pathlib import Path
 
 import pymfa
-from pymfa.bench import attention, decoding, fresh, gemm, qgemm, report, skipping, small, steel
+from pymfa.bench import (
+    attention,
+    convolution,
+    decoding,
+    fresh,
+    gemm,
+    qgemm,
+    report,
+    skipping,
+    small,
+    steel,
+)
 from pymfa.bench.gemm import NUMPY, torch_name
 from pymfa.bench.operands import bfloat16, float16, float32, geometric_mean
 from pymfa.bench.report import Row
@@ -26,6 +37,7 @@ from pymfa.bench.rounds import OURS, Case
 
 SPEED = "×"  # times as fast as the other side: at least so many
 PART = "of the time"  # of the other side: at most so much
+MEMORY = "of the memory"  # likewise
 # Anything else is a unit that our own time is given in: at most so much.
 
 
@@ -45,7 +57,7 @@ class Requirement:
         """What the row says; 0 where the other side is missing."""
         if self.unit == SPEED:
             return row.ratio
-        if self.unit == PART:
+        if self.unit in (PART, MEMORY):
             return 1 / row.ratio if row.ratio else 0.0
         return row.value
 
@@ -53,7 +65,7 @@ class Requirement:
         return value >= self.asked if self.unit == SPEED else value <= self.asked
 
     def spell(self, value: float) -> str:
-        if self.unit in (SPEED, PART):
+        if self.unit in (SPEED, PART, MEMORY):
             return f"{value:.2f}{' ×' if self.unit == SPEED else ''}"
         return f"{value:.3g} {self.unit.split()[0]}"
 
@@ -64,6 +76,7 @@ class Requirement:
 
 SHAPES = "256³ … 2048³, 4096×384×384, 128×1536×384; nn nt tn tt"
 HEADS = ", ".join("×".join(map(str, shape)) for shape in attention.REQUIRED)
+CHANNELS = ", ".join(f"{C}→{K}, {edge}²" for C, K, edge in convolution.SHAPES.values())
 AVX2 = (("MFA_CPU", "haswell"), ("OPENBLAS_CORETYPE", "Haswell"))
 
 
@@ -90,6 +103,20 @@ REQUIREMENTS = (
                 "our `sgemm`", 2.5, SPEED, partial(qgemm.required, 1, qgemm.SGEMM)),
     Requirement("qgemm-rows", "`qgemm`, 4 bits, 512 rows", f"512×{qgemm.N}×{qgemm.K}, nt nn",
                 "our `hgemm`", 0.75, SPEED, partial(qgemm.required, 512, qgemm.HGEMM)),
+    Requirement("winograd-fp32", "Winograd `convolution` float32", CHANNELS, torch_name(float32),
+                1.4, SPEED, partial(convolution.against, float32, OURS, torch_name(float32))),
+    Requirement("winograd-fp16", "Winograd `convolution` float16", CHANNELS, torch_name(float16),
+                6.0, SPEED, partial(convolution.against, float16, OURS, torch_name(float16))),
+    Requirement("winograd-implicit", "Winograd `convolution` float32", "C = K ≥ 320",
+                "our implicit GEMM", 1.8, SPEED,
+                partial(convolution.against, float32, OURS, convolution.IMPLICIT, 320)),
+    Requirement("winograd-palette", "Winograd, 6-bit palettized", CHANNELS, "dense float16", 1.15,
+                PART, partial(convolution.against, float16, convolution.PALETTIZED,
+                              convolution.DENSE)),
+    Requirement("palette-memory", "6-bit palettized weights", CHANNELS, "dense float16", 0.5,
+                MEMORY, convolution.memory_of_weights),
+    Requirement("winograd-workspace", "workspace of Winograd's blocks", "1×320×320×256²",
+                convolution.CACHE, 2.0, MEMORY, convolution.workspace),
     Requirement("causal", "causal `attention`", "×".join(map(str, attention.CAUSAL)),
                 "without a mask", 0.58, PART, attention.causal),
     Requirement("sparse", "`attention`, half of a mask's blocks empty",

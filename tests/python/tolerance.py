@@ -448,9 +448,7 @@ def winograd_terms(x: Array, w: Array, padding: tuple[tuple[int, int], ...], gro
 def winograd_bound(x: Array, w: Array, padding: tuple[tuple[int, int], ...], groups: int) -> Array:
     """How far Winograd may be from the exact result, before that is rounded.
 
-    V, U and M are rounded once each to the type that is multiplied: float16 for float16, else
-    float32. Each transform adds up at most 2 x 5 numbers and the GEMM C, in float32.
+    V, U and M are rounded once each to float32, whatever the data. Each transform adds up at most
+    2 x 5 numbers and the GEMM C, in float32.
     """
-    unit = 2.0**-11 if x.dtype == np.float16 else 2.0**-24
-    sums = np.sqrt(w.shape[-1]) + 30
-    return (3 * unit + sums * 2.0**-24) * winograd_terms(x, w, padding, groups)
+    return (np.sqrt(w.shape[-1]) + 33) * 2.0**-24 * winograd_terms(x, w, padding, groups)
