@@ -7,7 +7,12 @@ from .buffer import Buffer
 from .cache import QuantizedKV, quantize_kv
 from .commands import Commands
 from .convolution import ConvolutionDesc, convolution
-from .decoding import attention_decode, attention_varlen, merge_attention
+from .decoding import (
+    attention_decode,
+    attention_varlen,
+    attention_varlen_backward,
+    merge_attention,
+)
 from .dlpack import as_dlpack
 from .errors import (
     Cancelled,
@@ -99,6 +104,7 @@ __all__ = [
     "attention_backward",
     "attention_decode",
     "attention_varlen",
+    "attention_varlen_backward",
     "bfloat16",
     "bgemm",
     "cast",

@@ -104,6 +104,16 @@ class Commands(OfThisProcess):
         """See pymfa.attention_varlen. `lse` is a float32 array to fill, instead of return_lse."""
         return self._named(label, varlen.encode, q, k, v, cu_seqlens_q, cu_seqlens_k, **options)
 
+    def attention_varlen_backward(
+        self, do: Any, q: Any, k: Any, v: Any, o: Any, lse: Any, cu_seqlens_q: Any,
+        cu_seqlens_k: Any, *, label: str | None = None, **options: Any,
+    ) -> tuple[Array | None, Array | None, Array | None]:  # fmt: skip
+        """See pymfa.attention_varlen_backward."""
+        return self._named(
+            label, varlen.encode_backward, do, q, k, v, o, lse, cu_seqlens_q, cu_seqlens_k,
+            **options,
+        )  # fmt: skip
+
     def attention_decode(
         self, q: Any, k: Any, v: Any, *, label: str | None = None, **options: Any
     ) -> Array:

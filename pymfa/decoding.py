@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import view
+from .arrays import Array, view
 from .cache import QuantizedKV
 from .encode import decode, varlen
 from .hardware import Device
@@ -61,6 +62,49 @@ def attention_varlen(
             copy=True,
         )  # fmt: skip
     return (result, lse) if return_lse else result
+
+
+def attention_varlen_backward(
+    do: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    o: Any,
+    lse: Any,
+    cu_seqlens_q: Any,
+    cu_seqlens_k: Any,
+    *,
+    causal: bool | str = False,
+    scale: float | None = None,
+    mask: Any = None,
+    bias: Any = None,
+    window: tuple[int | None, int | None] | None = None,
+    soft_cap: float | None = None,
+    alibi: Any = None,
+    sinks: Any = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+    offset: int = 0,
+    sparsity: str = "auto",
+    dq: Any = None,
+    dk: Any = None,
+    dv: Any = None,
+    wanted: Sequence[str] = ("dq", "dk", "dv"),
+    device: Device | str | None = None,
+) -> tuple[Array | None, Array | None, Array | None]:
+    """dq, dk and dv of attention_varlen, each in the shape of q, k and v.
+
+    o and lse, float32 (heads, rows of all sequences), are what attention_varlen gave, do is the
+    gradient of o. Options are those of the forward call; the rest is as in attention_backward. A
+    bias or additive mask gets no gradient here.
+    """
+    with find(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
+        return varlen.encode_backward(
+            commands, do, q, k, v, o, lse, cu_seqlens_q, cu_seqlens_k, causal=causal, scale=scale,
+            mask=mask, bias=bias, window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks,
+            dropout=dropout, seed=seed, offset=offset, sparsity=sparsity, dq=dq, dk=dk, dv=dv,
+            wanted=wanted, copy=True,
+        )  # fmt: skip
 
 
 def attention_decode(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from arrangements import made
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_attention_scores import reach
-from tolerance import Attention, assert_within, bfloat16
+from tolerance import Attention, AttentionGradients, assert_within, bfloat16
 
 import pymfa
 
@@ -335,6 +335,71 @@ def test_packed_batches(device: pymfa.Device, dtype: Any, problem: dict[str, Any
             np.swapaxes(out[rows], 0, 1)[None], reference.expected, reference.tolerance, "O"
         )
         assert_within(lse[None, :, rows], reference.lse, reference.lse_tolerance, "LSE")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@settings(max_examples=12)
+@given(problem=packed())
+def test_gradients_of_packed_batches(
+    device: pymfa.Device, dtype: Any, problem: dict[str, Any]
+) -> None:
+    if device.name == "reference" and sum(problem["rows"]) > 70:
+        return
+    (h, hkv), d = problem["heads"], problem["width"]
+    starts = [np.cumsum([0, *problem[key]]) for key in ("rows", "columns")]
+    (rows, columns), batch = (int(s[-1]) for s in starts), len(problem["rows"])
+    shapes = (rows, h, d), (columns, hkv, d), (columns, hkv, d), (rows, h, d)
+    q, k, v, do = (made(i, shape, dtype) for i, shape in enumerate(shapes))
+    rng = np.random.default_rng(0)
+    options: dict[str, Any] = {"causal": problem["causal"], "window": problem["window"]}
+    if problem["alibi"]:
+        options["alibi"] = rng.random((batch, h), np.float32)
+    if problem["mask"]:
+        shape = batch, 1, max(problem["rows"]), max(problem["columns"])
+        options["mask"] = rng.random(shape) < 0.7
+    out, lse = pymfa.attention_varlen(q, k, v, *starts, return_lse=True, device=device, **options)
+    found = pymfa.attention_varlen_backward(
+        do, q, k, v, out, lse, *starts, device=device, **options
+    )
+    for i in range(batch):
+        own, keys = (slice(*s[i : i + 2]) for s in starts)
+        r, c = problem["rows"][i], problem["columns"][i]
+        if r == 0 or c == 0:
+            for result, part in zip(found, (own, keys, keys), strict=True):
+                assert result is not None and not result[part].any()
+            continue
+        attend, distance = reach(r, c, problem["causal"], problem["window"])
+        added = np.zeros((1, h, r, c))
+        if problem["alibi"]:
+            added = added - options["alibi"][i, None, :, None, None] * np.abs(distance)
+        if problem["mask"]:
+            attend = attend & options["mask"][i, 0, :r, :c]
+        one = [np.swapaxes(x[s], 0, 1)[None]
+               for x, s in ((do, own), (q, own), (k, keys), (v, keys))]  # fmt: skip
+        reference = AttentionGradients(
+            *one, scale=d**-0.5, attend=np.broadcast_to(attend, (1, h, r, c)), bias=added
+        )
+        for name, result, part in zip(("dq", "dk", "dv"), found, (own, keys, keys), strict=True):
+            assert result is not None and result.dtype == dtype
+            actual = np.swapaxes(result[part], 0, 1)[None]
+            assert_within(actual, reference.expected[name], reference.tolerance[name], name)
+
+
+def test_bad_input_to_gradients_of_packed_batches() -> None:
+    x, starts, lse = np.zeros((4, 1, 8), np.float32), np.array([0, 4]), np.zeros((1, 4), np.float32)
+    good = [x, x, x, x, x, lse, starts, starts]
+    for place, value, words in (
+        (0, x[:3], "do has shape"), (4, x[..., :7], "o has shape"), (5, lse[0], "lse has shape"),
+        (6, np.array([0, 3]), "cu_seqlens_q"), (0, x.astype(np.float16), "do has dtype"),
+    ):  # fmt: skip
+        given = [*good]
+        given[place] = value
+        with pytest.raises(pymfa.Error, match=words):
+            pymfa.attention_varlen_backward(*given)
+    with pytest.raises(pymfa.Error, match="wanted"):
+        pymfa.attention_varlen_backward(*good, wanted=())
+    with pytest.raises(pymfa.Error, match="dq overlaps q"):
+        pymfa.attention_varlen_backward(*good, dq=x)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ def operations(commands, label):
     starts = np.array([0, 8], np.uint32)
     rows = ones(8, 1, 8)
     commands.attention_varlen(rows, rows, rows, starts, starts, label=label)
+    sums = np.zeros((1, 8), np.float32)
+    commands.attention_varlen_backward(rows, rows, rows, rows, rows, sums, starts, starts,
+                                       label=label)  # fmt: skip
     commands.merge_attention(o, lse, o, lse, label=label)
     commands.convolution(ones(1, 5, 5, 8), ones(8, 3, 3, 8), label=label)
     commands.cast(a, np.float32, label=label)

@@ -45,7 +45,8 @@ def attentions(q: Array, device: pymfa.Device) -> Array:
     cached: pymfa.QuantizedKV = pymfa.quantize_kv(q)
     pymfa.attention_decode(q[:, :, :1], cached, cached, lengths=[4])
     merged, _ = pymfa.merge_attention(o, lse, o, lse)
-    pymfa.attention_varlen(q[0], q[0], q[0], [0, 2], [0, 2])
+    packed, sums = pymfa.attention_varlen(q[0], q[0], q[0], [0, 2], [0, 2], return_lse=True)
+    pymfa.attention_varlen_backward(packed, q[0], q[0], q[0], packed, sums, [0, 2], [0, 2])
     result: Array = pymfa.scaled_dot_product_attention(q, q, q, is_causal=True)
     result += merged + dq + dk + dv
     return result
