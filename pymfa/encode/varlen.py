@@ -151,7 +151,7 @@ def encode(
     if sums is not None:
         desc.lse_head = stride(element_strides(sums)[0], len(sums))
         scores.set_place(commands, operands.lse, sums, output=True)
-    native.call("mfa_attention", commands.handle, desc, operands)
+    native.operation("mfa_attention", commands.handle, desc, operands)
     return result
 
 
@@ -229,7 +229,7 @@ def encode_backward(
     for name, array in targets.items():
         scores.set_strides(getattr(own, name), array)
         scores.set_place(commands, getattr(own_operands, name), array, output=True)
-    native.call("mfa_attention_backward", commands.handle, own, own_operands)
+    native.operation("mfa_attention_backward", commands.handle, own, own_operands)
     return found
 
 

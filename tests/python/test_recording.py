@@ -55,6 +55,8 @@ def recording():
 def test_every_operation_is_recorded(recording):
     assert {problem.operation for problem in recording} == OPERATIONS
     assert "descriptors" in repr(recording)
+    packed = [p for p in recording if json.loads(p.text)["desc"].get("packed")]
+    assert [problem.operation for problem in packed] == ["attention"], "of attention_varlen"
 
 
 def test_a_file_says_the_same(recording, tmp_path):
