@@ -11,6 +11,7 @@ python -m pymfa JOB [ARGUMENTS]
   info                    the devices of this machine and their limits
   inspect FILE [NAME]     functions of a metallib; the stages of one: --air, --vector, --asm
   extract FILE            write the metallib alone, for hosts of MFA 1.0's interface
+  config                  flags for a C compiler: --cflags, --libs
   demo [SENTENCE...]      embed sentences with a real transformer
   demo train              train a small GPT beside PyTorch's attention
   demo vision [IMAGE]     find faces with a real network of convolutions
@@ -36,6 +37,10 @@ def main(arguments: list[str]) -> int:
         from . import extraction
 
         return extraction.main(rest)
+    if job == "config":
+        from . import config
+
+        return config.main(rest)
     if job == "demo":
         from . import demo
 

@@ -23,7 +23,7 @@ Status too_long(const Device& device, uint64_t length) {
 void describe(Buffer& buffer, id<MTLBuffer> metal) {
   buffer.storage =
       [metal storageMode] == MTLStorageModePrivate ? Storage::private_ : Storage::shared;
-  buffer.address = (uint64_t)[metal gpuAddress] + buffer.base;
+  buffer.address = [(id<MFAAddressed>)metal gpuAddress] + buffer.base;
   if (buffer.storage == Storage::shared)
     buffer.contents = (unsigned char*)[metal contents] + buffer.base;
 }

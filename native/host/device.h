@@ -56,8 +56,9 @@ class Device : public std::enable_shared_from_this<Device> {
   double rate() const { return rate_.load(std::memory_order_relaxed); }
   void measured(double operations, double seconds);
 
-  /// The library embedded at build time, opened on first use.
-  Outcome<std::shared_ptr<Library>> default_library();
+  /// The library embedded at build time, opened on first use. Where sources are embedded, they are
+  /// compiled then: the one that has the kernel, or all if it is empty.
+  Outcome<std::shared_ptr<Library>> default_library(const std::string& kernel = "");
 
  private:
   void read_tiles();

@@ -23,6 +23,7 @@ namespace mfa::host {
 struct Device::Default {
   std::mutex mutex;
   std::shared_ptr<Library> library;
+  std::vector<std::shared_ptr<Library>> parts;  // where sources are embedded
   std::vector<std::unique_ptr<TileTables>> tables;
 };
 
@@ -139,15 +140,33 @@ Outcome<std::shared_ptr<Device>> Device::of_metal(void* metal) {
   return failure(Code::not_found, "metal is none of the devices that MTLCopyAllDevices lists");
 }
 
-Outcome<std::shared_ptr<Library>> Device::default_library() {
+Outcome<std::shared_ptr<Library>> Device::default_library(const std::string& kernel) {
   std::lock_guard lock(default_->mutex);
-  if (!default_->library) {
-    auto library = Library::from_bytes(shared_from_this(), mfa_embedded_metallib,
-                                       (size_t)(mfa_embedded_metallib_end - mfa_embedded_metallib));
+  if (default_->library) return default_->library;
+  const auto* bytes = reinterpret_cast<const char*>(mfa_embedded_metallib);
+  const auto* end = reinterpret_cast<const char*>(mfa_embedded_metallib_end);
+  if (embedded_sources().empty()) {
+    auto library = Library::from_bytes(shared_from_this(), bytes, (size_t)(end - bytes));
     if (!library.ok()) return library;
-    default_->library = *library;
+    return default_->library = *library;
   }
-  return default_->library;
+  std::vector<std::shared_ptr<Library>>& parts = default_->parts;
+  parts.resize(embedded_sources().size());
+  std::vector<Object> all;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const EmbeddedSource& source = embedded_sources()[i];
+    const bool wanted = source.kernels.find(" " + kernel + " ") != std::string::npos;
+    if (!wanted && !kernel.empty()) continue;
+    if (!parts[i]) {
+      // Scores use large finite numbers instead of infinities, but NaN has to travel.
+      auto library = Library::from_source(shared_from_this(), source.text, true);
+      if (!library.ok()) return library;
+      parts[i] = *library;
+    }
+    if (wanted) return parts[i];
+    all.push_back(Object::retain(parts[i]->part("")));
+  }
+  return default_->library = std::make_shared<Library>(shared_from_this(), std::move(all));
 }
 
 }  // namespace mfa::host

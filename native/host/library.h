@@ -69,7 +69,8 @@ class Library : public std::enable_shared_from_this<Library> {
                                                        const std::string& source,
                                                        bool precise_math);
 
-  Library(std::shared_ptr<Device> device, Object metal);
+  /// Of several MTLLibraries, no two of which have a function of the same name.
+  Library(std::shared_ptr<Device> device, std::vector<Object> parts);
 
   const std::vector<std::string>& names() const { return names_; }
   /// The pointer stays valid as long as the library.
@@ -77,13 +78,17 @@ class Library : public std::enable_shared_from_this<Library> {
   Outcome<std::shared_ptr<Pipeline>> pipeline(const std::string& function,
                                               const std::vector<ConstantValue>& constants);
 
+  /// The MTLLibrary that has the function; any where none has it.
+  void* part(const std::string& function) const;
+
   const std::shared_ptr<Device> device;
-  const Object metal;
 
  private:
   Status unknown(const std::string& name) const;
 
+  std::vector<Object> parts_;
   std::vector<std::string> names_;
+  std::map<std::string, void*> part_of_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Function>> functions_;
 };

@@ -14,7 +14,7 @@ namespace {
 Outcome<std::shared_ptr<Library>> opened(std::shared_ptr<Device> device, id<MTLLibrary> library,
                                          NSError* error, Code code) {
   if (library == nil) return Status{code, status_of(error, code).message};
-  return std::make_shared<Library>(std::move(device), adopt(library));
+  return std::make_shared<Library>(std::move(device), std::vector<Object>{adopt(library)});
 }
 
 std::vector<Argument> arguments_of(NSArray* bindings) {
@@ -104,9 +104,18 @@ Status check(const Function& function, const std::vector<ConstantValue>& values)
 
 }  // namespace
 
-Library::Library(std::shared_ptr<Device> device, Object object)
-    : device(std::move(device)), metal(std::move(object)) {
-  for (NSString* name in [as<id<MTLLibrary>>(metal) functionNames]) names_.push_back(text(name));
+Library::Library(std::shared_ptr<Device> device, std::vector<Object> parts)
+    : device(std::move(device)), parts_(std::move(parts)) {
+  for (const Object& part : parts_)
+    for (NSString* name in [as<id<MTLLibrary>>(part) functionNames]) {
+      names_.push_back(text(name));
+      part_of_[names_.back()] = part.get();
+    }
+}
+
+void* Library::part(const std::string& function) const {
+  auto found = part_of_.find(function);
+  return found == part_of_.end() ? parts_.front().get() : found->second;
 }
 
 Outcome<std::shared_ptr<Library>> Library::from_bytes(std::shared_ptr<Device> device,
@@ -164,7 +173,7 @@ Outcome<const Function*> Library::function(const std::string& name) {
   auto& known = functions_[name];
   if (known) return known.get();
   @autoreleasepool {
-    id<MTLFunction> metal_function = [as<id<MTLLibrary>>(metal) newFunctionWithName:string(name)];
+    id<MTLFunction> metal_function = [(id<MTLLibrary>)part(name) newFunctionWithName:string(name)];
     if (metal_function == nil) {
       functions_.erase(name);
       return unknown(name);
@@ -214,9 +223,9 @@ Outcome<std::shared_ptr<Pipeline>> Library::pipeline(const std::string& name,
                        type:(MTLDataType)value.type
                     atIndex:declaration(**declared, value)->index];
     NSError* error = nil;
-    id<MTLFunction> specialized = [as<id<MTLLibrary>>(metal) newFunctionWithName:string(name)
-                                                                  constantValues:set
-                                                                           error:&error];
+    id<MTLFunction> specialized = [(id<MTLLibrary>)part(name) newFunctionWithName:string(name)
+                                                                   constantValues:set
+                                                                            error:&error];
     if (specialized == nil) return status_of(error, Code::compile);
     Object owner = adopt(specialized);
     MTLAutoreleasedComputePipelineReflection reflection = nil;

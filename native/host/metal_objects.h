@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "host/newer_metal.h"
 #include "host/object.h"
 #include "host/status.h"
 

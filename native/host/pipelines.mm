@@ -94,17 +94,17 @@ Outcome<void*> PipelineCache::get(const KernelDescriptor& kernel) {
   bool ours = false;
   std::shared_ptr<Entry> found = entry(kernel, ours);
   if (ours) {
-    auto library = device_.default_library();
+    auto library = device_.default_library(kernel.function());
     if (!library.ok()) {
       finish(kernel, found, nullptr, library.status());
       return library.status();
     }
     @autoreleasepool {
       NSError* error = nil;
-      id<MTLFunction> function =
-          [as<id<MTLLibrary>>((*library)->metal) newFunctionWithName:string(kernel.function())
-                                                      constantValues:values_of(kernel)
-                                                               error:&error];
+      id<MTLFunction> function = [(id<MTLLibrary>)(*library)->part(kernel.function())
+          newFunctionWithName:string(kernel.function())
+               constantValues:values_of(kernel)
+                        error:&error];
       id<MTLComputePipelineState> state = nil;
       if (function != nil)
         state = [as<id<MTLDevice>>(device_.metal)
@@ -138,14 +138,14 @@ void PipelineCache::prepare(const KernelDescriptor& kernel,
     }
   }
   if (!ours) return;
-  auto library = device_.default_library();
+  auto library = device_.default_library(kernel.function());
   if (!library.ok()) return finish(kernel, found, nullptr, library.status());
   @autoreleasepool {
     NSError* error = nil;
-    id<MTLFunction> function =
-        [as<id<MTLLibrary>>((*library)->metal) newFunctionWithName:string(kernel.function())
-                                                    constantValues:values_of(kernel)
-                                                             error:&error];
+    id<MTLFunction> function = [(id<MTLLibrary>)(*library)->part(kernel.function())
+        newFunctionWithName:string(kernel.function())
+             constantValues:values_of(kernel)
+                      error:&error];
     if (function == nil) return finish(kernel, found, nullptr, compile_failure(kernel, error));
     KernelDescriptor descriptor = kernel;
     [as<id<MTLDevice>>(device_.metal)
