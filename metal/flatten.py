@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Kernel sources -> one file for newLibraryWithSource: to take apart, where there is no metallib.
 
-Each source has its own headers written into it, for Metal finds no files at run time. It begins with
-a line that names its kernels, and ends with a zero byte.
+Each source has its own headers written into it, for Metal finds no files at run time. It begins
+with a line that names its kernels, and ends with a zero byte.
 """
 
 import re
