@@ -59,6 +59,10 @@ mfa_status mfa_library_embedded(const void** bytes, size_t* length) {
   return call("mfa_library_embedded", [&]() -> Status {
     MFA_TRY(require(bytes, "bytes"));
     MFA_TRY(require(length, "length"));
+    if (!host::embedded_sources().empty())
+      return failure(
+          Code::unsupported,
+          "this libmfa embeds Metal sources, expected a metallib: it was built without one");
     *bytes = mfa_embedded_metallib;
     *length = static_cast<size_t>(mfa_embedded_metallib_end - mfa_embedded_metallib);
     return {};
