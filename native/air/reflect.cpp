@@ -60,7 +60,7 @@ bool read_kind(llvm::StringRef key, Argument& argument) {
   else if (key == "air.sampler")
     argument.kind = Kind::sampler;
   else if (key.ends_with("_function_table"))
-    argument.kind = Kind::function_table;
+    argument.kind = Kind::function_table, argument.table = key == "air.visible_function_table";
   else
     return false;
   return true;

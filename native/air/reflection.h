@@ -21,6 +21,7 @@ struct Argument {
   bool unused = false;       // marked air.arg_unused
   bool active = true;        // false: its [[function_constant]] predicate is false
   bool indirect = false;     // an argument buffer
+  bool table = false;        // of visible functions; a buffer where functions are linked
   std::string name, type_name;
   std::string builtin;    // "air.thread_position_in_grid" and so on
   std::string predicate;  // name of the function constant that guards it, or empty

@@ -35,6 +35,7 @@
 #include "air/builtins.h"
 #include "air/canonical.h"
 #include "air/constants.h"
+#include "air/function_tables.h"
 #include "air/load.h"
 #include "air/lower_calls.h"
 #include "air/reflect.h"
@@ -228,7 +229,8 @@ bool fast_math(const llvm::Module& module) {
 }  // namespace
 
 Result<Specialized> specialize(const FunctionRecord& record, const ConstantValues& values,
-                               llvm::LLVMContext& context, llvm::TargetMachine& target) {
+                               llvm::LLVMContext& context, llvm::TargetMachine& target,
+                               const LinkedFunctions& linked) {
   set_options();
   Silence silence(context);
   auto loaded = load(record, context);
@@ -240,7 +242,9 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
 
   Specialized out;
   out.fast_math = fast_math(module);
+  if (auto together = link_visible(module, linked); !together) return together.take_error();
   adopt_target(module, kernel, target);
+  if (!linked.empty()) lower_function_tables(module, linked);
   // Constructors compute with air.* functions too, so these go first.
   lower_calls(module);
   if (auto bound = bind_constants(module, *metadata, values, record); !bound)
@@ -288,8 +292,15 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   out.reflection = std::move(metadata->reflection);
   out.reflection.static_threadgroup_bytes = threadgroup_bytes(module);
   // What the constants made superfluous need not be bound.
-  for (Argument& argument : out.reflection.arguments)
-    if (kernel.getArg(argument.parameter)->use_empty()) argument.unused = true;
+  for (Argument& argument : out.reflection.arguments) {
+    const llvm::Argument& parameter = *kernel.getArg(argument.parameter);
+    if (parameter.use_empty()) argument.unused = true;
+    // A table is memory with numbers, once no call goes through it any more.
+    if (argument.table && !linked.empty() && parameter.getType()->isPointerTy()) {
+      argument.kind = Argument::Kind::buffer;
+      argument.address_space = parameter.getType()->getPointerAddressSpace();
+    }
+  }
   if (auto checked = check(kernel, out.reflection, record); !checked) return checked.take_error();
   out.kernel = &kernel;
   out.module = std::move(loaded->module);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "air/metallib.h"
 #include "air/reflection.h"
@@ -34,6 +35,13 @@ struct ConstantValues {
   std::map<std::string, ConstantValue> by_name;
 };
 
+/// A visible function that a kernel may call through a table.
+struct LinkedFunction {
+  std::shared_ptr<const Metallib> library;
+  const FunctionRecord* record = nullptr;  // inside `library`
+};
+using LinkedFunctions = std::vector<LinkedFunction>;
+
 /// Arguments and constants of a function as compiled, nothing specialised. Cheap.
 Result<Reflection> reflect(const FunctionRecord& record);
 
@@ -51,6 +59,8 @@ struct Specialized {
 ///  * loops fully unrolled where the AIR asks for it, SROA done, lifetime markers gone;
 ///  * `air.*` math, integer, conversion and pack functions replaced by LLVM intrinsics that every
 ///    CPU expands inline on vectors, or by the branch-free scalar code of air/builtins, inlined;
+///  * calls through visible function tables: a choice among `linked`, whose n-th function is entry
+///    n + 1 of a table (air/function_tables.h);
 ///  * sdiv/udiv/srem/urem guarded: divisor 0 and INT_MIN/-1 do not trap;
 ///  * memcpy, memmove and memset turned into loads and stores (loops where they are long), except
 ///    that a memcpy of 9 to 64 bytes between memory that is not private stays as it is;
@@ -60,6 +70,7 @@ struct Specialized {
 ///    carry memory(none) and convergent.
 /// Anything else is refused with a message that names the construct and the function.
 Result<Specialized> specialize(const FunctionRecord& record, const ConstantValues& values,
-                               llvm::LLVMContext& context, llvm::TargetMachine& target);
+                               llvm::LLVMContext& context, llvm::TargetMachine& target,
+                               const LinkedFunctions& linked = {});
 
 }  // namespace mfa::air

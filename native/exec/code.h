@@ -10,6 +10,12 @@
 /// behaviour sanitizer to read.
 #define MFA_CALLS_GENERATED_CODE __attribute__((no_sanitize("function")))
 
+/// For functions that go on with another stack before they return: the thread sanitizer counts
+/// calls and returns, and has to see neither of these. It then takes all stacks of a thread for
+/// one.
+#define MFA_SWITCHES_STACKS \
+  __attribute__((no_sanitize("thread"), disable_sanitizer_instrumentation))
+
 namespace mfa::exec {
 
 /// How thread_position_in_threadgroup follows from the thread's linear index. A pipeline is

@@ -5,6 +5,8 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <cstdlib>
 
+#include "exec/code.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define MFA_ADDRESS_SANITIZER 1
@@ -39,7 +41,7 @@ struct Fiber::Switch {
 };
 
 struct FiberEntry {
-  static void run(context::transfer_t transfer) {
+  MFA_SWITCHES_STACKS static void run(context::transfer_t transfer) {
     Fiber& from = *static_cast<Fiber*>(transfer.data);
     from.context_ = transfer.fctx;
     Fiber& self = *from.target_;
@@ -56,7 +58,7 @@ void Fiber::start(Stack stack, Entry entry, void* argument) {
   context_ = context::make_fcontext(stack.bottom + stack.bytes, stack.bytes, &FiberEntry::run);
 }
 
-void Fiber::switch_to(Fiber& to) {
+MFA_SWITCHES_STACKS void Fiber::switch_to(Fiber& to) {
   target_ = &to;
   Switch::begin(&shadow_, to);
   context::transfer_t transfer = context::jump_fcontext(to.context_, this);
@@ -65,7 +67,7 @@ void Fiber::switch_to(Fiber& to) {
   Switch::end(shadow_, from);
 }
 
-void Fiber::leave(Fiber& to) {
+MFA_SWITCHES_STACKS void Fiber::leave(Fiber& to) {
   target_ = &to;
   Switch::begin(nullptr, to);
   context::jump_fcontext(to.context_, this);

@@ -51,7 +51,7 @@ class Turns {
     }
   }
 
-  void meet(const mfa_site* site, unsigned char* record) {
+  MFA_SWITCHES_STACKS void meet(const mfa_site* site, unsigned char* record) {
     Lane& lane = lanes_[current_];
     lane.site = site;
     lane.record = record;
@@ -80,7 +80,7 @@ class Turns {
         return validation_->divergence(lanes_[here].site, here, t, lanes_[t].ended);
   }
 
-  MFA_CALLS_GENERATED_CODE static void enter(void* argument) {
+  MFA_CALLS_GENERATED_CODE MFA_SWITCHES_STACKS static void enter(void* argument) {
     auto& self = *static_cast<Turns*>(argument);
     uint32_t mine = self.current_;
     self.code_.thread(&self.group_, mine, self.scratch_ + size_t(mine) * self.code_.scratch_bytes);
@@ -183,6 +183,7 @@ unsigned char* mfa_rt_access(const mfa_group* group, const mfa_access* access,
   return static_cast<mfa::exec::Turns*>(group->runner)->check(*access, address, access->bytes);
 }
 
-void mfa_rt_meet(const mfa_group* group, const mfa_site* site, unsigned char* record) {
+MFA_SWITCHES_STACKS void mfa_rt_meet(const mfa_group* group, const mfa_site* site,
+                                     unsigned char* record) {
   static_cast<mfa::exec::Turns*>(group->runner)->meet(site, record);
 }

@@ -35,12 +35,12 @@ struct Rounds {
   Fiber thread;
 
   /// The live simdgroup after `current`, in cyclic order.
-  uint32_t next() const {
+  MFA_SWITCHES_STACKS uint32_t next() const {
     uint32_t above = current + 1 < 32 ? live >> (current + 1) << (current + 1) : 0;
     return uint32_t(__builtin_ctz(above ? above : live));
   }
 
-  MFA_CALLS_GENERATED_CODE static void enter(void* argument) {
+  MFA_CALLS_GENERATED_CODE MFA_SWITCHES_STACKS static void enter(void* argument) {
     auto& self = *static_cast<Rounds*>(argument);
     uint32_t mine = self.current;
     self.code.entry(&self.group, mine, self.scratch + mine * self.stride);
@@ -50,7 +50,7 @@ struct Rounds {
     self.fibers[mine].leave(self.fibers[self.current]);
   }
 
-  void barrier() {
+  MFA_SWITCHES_STACKS void barrier() {
     uint32_t mine = current;
     current = next();
     if (current != mine) fibers[mine].switch_to(fibers[current]);
@@ -82,7 +82,7 @@ MFA_CALLS_GENERATED_CODE void run_simdgroups(Arena& arena, const Code& code, mfa
 
 }  // namespace mfa::exec
 
-void mfa_rt_barrier(const mfa_group* group) {
+MFA_SWITCHES_STACKS void mfa_rt_barrier(const mfa_group* group) {
   // Without a runner one simdgroup is alone in its threadgroup.
   if (group->runner) static_cast<mfa::exec::Rounds*>(group->runner)->barrier();
 }

@@ -111,9 +111,9 @@ using If = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, Type>>;
 template <class Archive, class T>
 If<Archive, T, air::Argument> visit(Archive& archive, T& argument) {
   auto& [kind, access, parameter, slot, address_space, type_size, type_align, buffer_size, unused,
-         active, indirect, name, type_name, builtin, predicate] = argument;
+         active, indirect, table, name, type_name, builtin, predicate] = argument;
   archive(kind, access, parameter, slot, address_space, type_size, type_align, buffer_size, unused,
-          active, indirect, name, type_name, builtin, predicate);
+          active, indirect, table, name, type_name, builtin, predicate);
 }
 
 template <class Archive, class T>

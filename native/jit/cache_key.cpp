@@ -105,7 +105,9 @@ const std::string& build_identity() {
 }
 
 std::optional<CacheKey> cache_key(const air::FunctionRecord& record,
-                                  const air::ConstantValues& values, Path path, exec::Shape shape) {
+                                  const air::ConstantValues& values,
+                                  const air::LinkedFunctions& linked, Path path,
+                                  exec::Shape shape) {
   const std::string target = target_identity();
   if (target.empty() || build_identity().empty()) return std::nullopt;
   Fields fields;
@@ -137,6 +139,9 @@ std::optional<CacheKey> cache_key(const air::FunctionRecord& record,
     fields.add(name);
     fields.add(value);
   }
+  fields.number(uint64_t(linked.size()));
+  for (const air::LinkedFunction& function : linked)
+    fields.add(function.record->hash.data(), function.record->hash.size());
   return fields.digest();
 }
 

@@ -17,7 +17,8 @@ using CacheKey = std::array<uint8_t, 32>;
 
 /// Nothing if there is no telling which compiler this process is, or which CPU it compiles for.
 std::optional<CacheKey> cache_key(const air::FunctionRecord& record,
-                                  const air::ConstantValues& values, Path path, exec::Shape shape);
+                                  const air::ConstantValues& values,
+                                  const air::LinkedFunctions& linked, Path path, exec::Shape shape);
 
 /// What changes whenever the file changes that this code was loaded from: its build id, or its
 /// name, size and time. Empty if neither is known.

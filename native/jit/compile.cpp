@@ -81,10 +81,12 @@ Result<CompiledObject> make_entry(air::Specialized& kernel, llvm::TargetMachine&
 }
 
 Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::FunctionRecord& record,
-                                  const air::ConstantValues& values, Path path, exec::Shape shape) {
+                                  const air::ConstantValues& values,
+                                  const air::LinkedFunctions& linked, Path path,
+                                  exec::Shape shape) {
   auto target = make_target();
   if (!target) return target.take_error();
-  auto kernel = air::specialize(record, values, context, **target);
+  auto kernel = air::specialize(record, values, context, **target, linked);
   if (!kernel) return kernel.take_error();
   llvm::Module& module = *kernel->module;
   dump(record.name, "specialized.ll", [&] { return text_of(module); });
@@ -119,13 +121,13 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
 }  // namespace
 
 Result<CompiledObject> compile(const air::FunctionRecord& record, const air::ConstantValues& values,
-                               Path path, exec::Shape shape) {
+                               const air::LinkedFunctions& linked, Path path, exec::Shape shape) {
   std::optional<Result<CompiledObject>> out;
   std::string messages;
   auto* context = new llvm::LLVMContext;
   context->setDiagnosticHandlerCallBack(&on_diagnostic, &messages);
   auto failure =
-      run_guarded([&] { out.emplace(compile_in(*context, record, values, path, shape)); });
+      run_guarded([&] { out.emplace(compile_in(*context, record, values, linked, path, shape)); });
   // After a fatal error the context is in no state to be destroyed.
   if (failure) return Error{record.name + ": the code generator failed: " + *failure};
   delete context;

@@ -19,6 +19,6 @@ struct CompiledObject {
 
 /// Thread-safe. Shape does not matter on the reference path.
 Result<CompiledObject> compile(const air::FunctionRecord& record, const air::ConstantValues& values,
-                               Path path, exec::Shape shape);
+                               const air::LinkedFunctions& linked, Path path, exec::Shape shape);
 
 }  // namespace mfa::jit

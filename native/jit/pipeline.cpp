@@ -45,12 +45,12 @@ class CompiledPipeline final : public Pipeline {
     // What the vector path is tested against is always compiled.
     std::optional<CacheKey> key;
     if (options_.path == Path::vector && !cache_folder().empty())
-      key = cache_key(record_, values_, options_.path, shape);
+      key = cache_key(record_, values_, options_.linked, options_.path, shape);
     if (key && !dumps()) {
       if (auto cached = load_cached(*key))
         if (auto variant = load(*cached)) return variant;
     }
-    auto compiled = compile(record_, values_, options_.path, shape);
+    auto compiled = compile(record_, values_, options_.linked, options_.path, shape);
     if (!compiled) return compiled.take_error();
     if (key) store_cached(*key, *compiled);
     return load(*compiled);

@@ -21,6 +21,7 @@ enum class Path : uint8_t {
 struct Options {
   Path path = Path::vector;
   exec::Shape first = exec::Shape::linear;  // the variant that is compiled at once
+  air::LinkedFunctions linked;              // what the kernel may call through a table
 };
 
 /// Thread-safe; shared by every dispatch that uses it. Keeps its Metallib alive.

@@ -40,6 +40,10 @@ size_t threadgroup_bytes(const Kernel& kernel, const Bindings& bindings) {
 Result<void> check_buffer(const Kernel& kernel, const Kernel::Slot& slot,
                           const Bindings::Buffer& buffer) {
   const air::Argument& argument = *slot.argument;
+  if (argument.table && buffer.data && buffer.functions != &kernel) {
+    return Error{where(kernel, slot, "buffer") +
+                 "expected a visible function table made by this kernel's pipeline state"};
+  }
   if (!buffer.data) {
     return Error{where(kernel, slot, "buffer") + "nothing is bound; expected " +
                  expected(argument)};

@@ -15,6 +15,7 @@ struct Bindings {
   struct Buffer {
     unsigned char* data = nullptr;  // null: nothing bound
     size_t length = 0, offset = 0;
+    const Kernel* functions = nullptr;  // a function table: whose functions it holds
 
     unsigned char* address() const { return data + offset; }
   };

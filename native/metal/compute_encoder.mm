@@ -4,6 +4,7 @@
 
 #import "metal/buffer.h"
 #import "metal/errors.h"
+#import "metal/function_table.h"
 #import "metal/pipeline_state.h"
 
 using mfa::metal::Bindings;
@@ -59,7 +60,8 @@ static std::string slot_message(const char* method, NSUInteger index) {
                       std::to_string(index) + "; expected at most " +
                       std::to_string(max_inline_bytes)];
   }
-  _bindings->buffers[index] = {_submission->commands().copy_bytes(bytes, length), length, 0};
+  _bindings->buffers[index] = {_submission->commands().copy_bytes(bytes, length), length, 0,
+                               nullptr};
 }
 
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
@@ -74,7 +76,32 @@ static std::string slot_message(const char* method, NSUInteger index) {
   const auto* memory = MFAMemory(buffer);
   if (!memory) return [self fail:"-setBuffer:offset:atIndex: expected a buffer of this device"];
   _submission->commands().keep(*memory);
-  binding = {(*memory)->data(), (*memory)->length(), offset};
+  binding = {(*memory)->data(), (*memory)->length(), offset, nullptr};
+}
+
+- (void)setVisibleFunctionTable:(id<MTLVisibleFunctionTable>)functions
+                  atBufferIndex:(NSUInteger)index {
+  if (![self recording]) return;
+  static const char method[] = "-setVisibleFunctionTable:atBufferIndex:";
+  if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message(method, index)];
+  _bindings->buffers[index] = {};
+  if (!functions) return;
+  if (![static_cast<id>(functions) isKindOfClass:[MFAVisibleFunctionTable class]]) {
+    return [self fail:std::string(method) + " expected a table of this device"];
+  }
+  auto* table = static_cast<MFAVisibleFunctionTable*>(functions);
+  if (!table->problem->empty()) return [self fail:*table->problem];
+  const auto& memory = *table->memory;
+  _submission->commands().keep(memory);
+  _bindings->buffers[index] = {memory->data(), memory->length(), 0, table->kernel->get()};
+}
+
+- (void)setVisibleFunctionTables:(const id<MTLVisibleFunctionTable>*)tables
+                 withBufferRange:(NSRange)range {
+  for (NSUInteger i = 0; i < range.length; ++i) {
+    [self setVisibleFunctionTable:tables[i] atBufferIndex:range.location + i];
+    if (range.location + i >= MFA_MAX_BUFFERS) return;
+  }
 }
 
 - (void)setBufferOffset:(NSUInteger)offset atIndex:(NSUInteger)index {

@@ -136,7 +136,8 @@
             threadGroupSizeIsMultipleOfThreadExecutionWidth =
                 _threadGroupSizeIsMultipleOfThreadExecutionWidth,
             maxTotalThreadsPerThreadgroup = _maxTotalThreadsPerThreadgroup, buffers = _buffers,
-            supportIndirectCommandBuffers = _supportIndirectCommandBuffers;
+            supportIndirectCommandBuffers = _supportIndirectCommandBuffers,
+            linkedFunctions = _linkedFunctions;
 
 - (instancetype)init {
   if ((self = [super init])) _buffers = [[MTLPipelineBufferDescriptorArray alloc] init];
@@ -147,12 +148,14 @@
   [_label release];
   [_computeFunction release];
   [_buffers release];
+  [_linkedFunctions release];
   [super dealloc];
 }
 
 - (void)reset {
   [self setLabel:nil];
   [self setComputeFunction:nil];
+  [self setLinkedFunctions:nil];
   _threadGroupSizeIsMultipleOfThreadExecutionWidth = NO;
   _maxTotalThreadsPerThreadgroup = 0;
   _supportIndirectCommandBuffers = NO;
@@ -164,11 +167,34 @@
   MTLComputePipelineDescriptor* copy = [[MTLComputePipelineDescriptor allocWithZone:zone] init];
   copy->_label = [_label copyWithZone:zone];
   copy->_computeFunction = [_computeFunction retain];
+  copy->_linkedFunctions = [_linkedFunctions copyWithZone:zone];
   copy->_threadGroupSizeIsMultipleOfThreadExecutionWidth =
       _threadGroupSizeIsMultipleOfThreadExecutionWidth;
   copy->_maxTotalThreadsPerThreadgroup = _maxTotalThreadsPerThreadgroup;
   copy->_supportIndirectCommandBuffers = _supportIndirectCommandBuffers;
   [copy->_buffers copyFrom:_buffers];
+  return copy;
+}
+
+@end
+
+@implementation MTLLinkedFunctions
+@synthesize functions = _functions, privateFunctions = _privateFunctions;
+
++ (MTLLinkedFunctions*)linkedFunctions {
+  return [[[MTLLinkedFunctions alloc] init] autorelease];
+}
+
+- (void)dealloc {
+  [_functions release];
+  [_privateFunctions release];
+  [super dealloc];
+}
+
+- (id)copyWithZone:(NSZone*)zone {
+  MTLLinkedFunctions* copy = [[MTLLinkedFunctions allocWithZone:zone] init];
+  copy->_functions = [_functions copyWithZone:zone];
+  copy->_privateFunctions = [_privateFunctions copyWithZone:zone];
   return copy;
 }
 

@@ -142,7 +142,7 @@ static const NSUInteger default_queue_capacity = 64;
 }
 
 - (BOOL)supportsFunctionPointers {
-  return NO;
+  return YES;
 }
 
 // What the families promise to compute kernels. Apple8 and later, and Mac2, promise more than that.

@@ -18,8 +18,12 @@ Result<std::shared_ptr<const Kernel>> Kernel::make(std::shared_ptr<const air::Me
   if (const air::FunctionRecord* record = library->find(function)) {
     if (auto checked = check_bitcode(*record); !checked) return checked.take_error();
   }
+  for (const air::LinkedFunction& function : options.linked) {
+    if (auto checked = check_bitcode(*function.record); !checked) return checked.take_error();
+  }
   jit::Options jit_options;
   jit_options.path = options.path;
+  jit_options.linked = options.linked;
   if (options.whole_simdgroups) jit_options.first = exec::Shape::whole;
   auto pipeline = jit::make_pipeline(std::move(library), function, values, jit_options);
   if (!pipeline) return pipeline.take_error();

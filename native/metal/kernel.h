@@ -24,6 +24,7 @@ struct KernelOptions {
   jit::Path path = jit::Path::vector;
   uint32_t max_threads = 0;       // 0: whatever the function allows
   bool whole_simdgroups = false;  // the caller promises multiples of 32 threads per threadgroup
+  air::LinkedFunctions linked;    // what it may call through a table
 };
 
 class Kernel {

@@ -17,6 +17,7 @@
 
  @private
   MFADevice* _device;
+  NSArray* _linked;  // MFAFunction: those there are handles for
   NSString* _label;
 }
 /// Compiles. Nil, with an error, if the function cannot run on the device.

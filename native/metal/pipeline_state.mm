@@ -7,6 +7,7 @@
 #import "metal/device.h"
 #import "metal/errors.h"
 #import "metal/function_constants.h"
+#import "metal/function_table.h"
 #import "metal/library.h"
 #import "metal/reflection.h"
 
@@ -29,6 +30,16 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
   options.max_threads = static_cast<uint32_t>(
       std::min<NSUInteger>([descriptor maxTotalThreadsPerThreadgroup], MFA_MAX_THREADS));
   options.whole_simdgroups = [descriptor threadGroupSizeIsMultipleOfThreadExecutionWidth];
+  MTLLinkedFunctions* linked = [descriptor linkedFunctions];
+  NSArray* functions = [linked functions] ? [linked functions] : [NSArray array];
+  if ([linked privateFunctions])
+    functions = [functions arrayByAddingObjectsFromArray:[linked privateFunctions]];
+  for (MFAFunction* visible in functions) {
+    if (![visible isKindOfClass:[MFAFunction class]]) {
+      return mfa::Error{"function '" + record.name + "': a linked function is of another device"};
+    }
+    options.linked.push_back({[visible metallib], [visible record]});
+  }
   return Kernel::make([function metallib], record.name, *[function constantValues], options);
 }
 
@@ -47,6 +58,7 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
   MFAPipelineState* state = [[MFAPipelineState alloc] init];
   state->kernel = new std::shared_ptr<const Kernel>(std::move(*compiled));
   state->_device = [device retain];
+  state->_linked = [[[descriptor linkedFunctions] functions] copy];
   state->_label = [[descriptor label] copy];
   return state;
 }
@@ -54,6 +66,7 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
 - (void)dealloc {
   delete kernel;
   [_label release];
+  [_linked release];
   [_device release];
   [super dealloc];
 }
@@ -88,6 +101,26 @@ static mfa::Result<std::shared_ptr<const Kernel>> compile(MFAFunction* function,
 
 - (BOOL)supportIndirectCommandBuffers {
   return NO;
+}
+
+- (id<MTLFunctionHandle>)functionHandleWithFunction:(id<MTLFunction>)function {
+  if (![static_cast<id>(function) isKindOfClass:[MFAFunction class]]) return nil;
+  const auto* wanted = [static_cast<MFAFunction*>(function) record];
+  for (NSUInteger i = 0; i < [_linked count]; ++i) {
+    MFAFunction* linked = [_linked objectAtIndex:i];
+    if ([linked record] != wanted) continue;
+    return [[[MFAFunctionHandle alloc] initWithFunction:linked
+                                                 number:static_cast<uint32_t>(i + 1)
+                                                 kernel:*kernel] autorelease];
+  }
+  return nil;
+}
+
+- (id<MTLVisibleFunctionTable>)newVisibleFunctionTableWithDescriptor:
+    (MTLVisibleFunctionTableDescriptor*)descriptor {
+  return [[MFAVisibleFunctionTable alloc] initWithCount:[descriptor functionCount]
+                                                 kernel:*kernel
+                                                 device:_device];
 }
 
 @end

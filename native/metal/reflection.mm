@@ -160,16 +160,20 @@ static MTLBindingAccess access_of(Argument::Access access) {
 /// Nil for what is no binding, like thread_position_in_grid.
 static MFABinding* new_binding(const Argument& argument) {
   const bool buffer = argument.kind == Argument::Kind::buffer;
-  if (!buffer && argument.kind != Argument::Kind::threadgroup) return nil;
+  if (!buffer && !argument.table && argument.kind != Argument::Kind::threadgroup) return nil;
   MFABinding* binding = [[MFABinding alloc] init];
   binding->name = [MFAString(argument.name) copy];
-  binding->type = buffer ? MTLBindingTypeBuffer : MTLBindingTypeThreadgroupMemory;
+  binding->type = argument.table ? MTLBindingTypeVisibleFunctionTable
+                  : buffer       ? MTLBindingTypeBuffer
+                                 : MTLBindingTypeThreadgroupMemory;
   binding->access = access_of(argument.access);
   binding->index = argument.slot;
   binding->alignment = argument.type_align;
   binding->size = argument.buffer_size ? argument.buffer_size : argument.type_size;
   const uint64_t type = mfa::metal::data_type_of(argument.type_name);
-  binding->dataType = type ? static_cast<MTLDataType>(type) : MTLDataTypeStruct;
+  binding->dataType = argument.table ? MTLDataTypeVisibleFunctionTable
+                      : type         ? static_cast<MTLDataType>(type)
+                                     : MTLDataTypeStruct;
   binding->used = argument.active && !argument.unused;
   binding->active = argument.active;
   return binding;

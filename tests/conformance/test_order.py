@@ -155,15 +155,15 @@ def test_multi_block_sort(run: Any, library: Any, dtype: np.dtype[Any]) -> None:
     n, count = np.int32(width), np.int32(blocks)
     buffers = {0: x, 1: values[0], 2: indices[0], 3: n, 4: np.int32(1), 5: np.int32(1),
                6: np.array([rows], np.int32), 7: np.array([width], np.int64)}  # fmt: skip
-    run("sort" + ending, buffers, groups=(blocks, rows), group=(threads,), compare=False)
+    run("sort" + ending, buffers, groups=(blocks, rows), group=(threads,))
     tiles, here = 2, 0
     while tiles // 2 < blocks:
         merged = np.int32(tiles)
         buffers = {0: partitions, 1: values[here], 2: indices[here], 3: n, 4: merged, 5: count}
-        run("partition" + ending, buffers, groups=(1, rows), group=(blocks + 1,), compare=False)
+        run("partition" + ending, buffers, groups=(1, rows), group=(blocks + 1,))
         buffers = {0: partitions, 1: values[here], 2: indices[here], 3: values[1 - here],
                    4: indices[1 - here], 5: n, 6: merged, 7: count}  # fmt: skip
-        run("merge" + ending, buffers, groups=(blocks, rows), group=(threads,), compare=False)
+        run("merge" + ending, buffers, groups=(blocks, rows), group=(threads,))
         tiles, here = tiles * 2, 1 - here
     np.testing.assert_array_equal(*in_order(values[here], x))
     expected = np.argsort(x.astype(np.float64), axis=1, kind="stable")

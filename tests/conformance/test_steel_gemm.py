@@ -21,6 +21,7 @@ def multiply(run: Any, kernel: str, a: Any, b: Any, **options: Any) -> Any:
     n = b.shape[-2] if options.get("trans_b") else b.shape[-1]
     d = np.zeros((*a.shape[:-2], m, n), a.dtype)
     launch = steel.gemm(kernel, a, b, d, **options)
+    # With a C and ragged rows the kernel reads rows of C behind the last (docs/validation.md).
     run(kernel, launch.buffers, constants=launch.constants, groups=launch.groups,
         group=launch.group)  # fmt: skip
     return d

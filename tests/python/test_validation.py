@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_operation import OPERATIONS
 
 import pymfa
 
@@ -168,26 +169,12 @@ def test_each_kind_of_defect_is_reported_once(checking: pymfa.Device) -> None:
     assert str(caught.value).count("out of bounds") == 2
 
 
-def random(*shape: int, dtype: Any) -> Any:
-    return np.random.default_rng(shape[0]).standard_normal(shape).astype(dtype)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_our_own_kernels_are_not_reported(checking: pymfa.Device, dtype: Any) -> None:
-    multiply = pymfa.sgemm if dtype == np.float32 else pymfa.hgemm
-    for m, n, k in ((1, 1, 1), (8, 40, 16), (70, 66, 33)):
-        for trans_a in (False, True):
-            for trans_b in (False, True):
-                a = random(*((k, m) if trans_a else (m, k)), dtype=dtype)
-                b = random(*((n, k) if trans_b else (k, n)), dtype=dtype)
-                multiply(a, b, trans_a=trans_a, trans_b=trans_b, device=checking)
-    for rows, columns, width in ((1, 3, 8), (20, 70, 24)):
-        q = random(1, 2, rows, width, dtype=dtype)
-        k, v = (random(1, 2, columns, width, dtype=dtype) for _ in "kv")
-        mask = random(rows, columns, dtype=dtype) > 0
-        for options in ({}, {"causal": True}, {"mask": mask}, {"return_lse": True}):
-            pymfa.attention(q, k, v, device=checking, **options)
-    pymfa.cast(random(3, 37, dtype=dtype), pymfa.bfloat16, device=checking)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, pymfa.bfloat16], ids=str)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_our_own_kernels_are_not_reported(
+    checking: pymfa.Device, operation: str, dtype: Any
+) -> None:
+    OPERATIONS[operation](dtype, np.copy, checking)
 
 
 def test_the_environment_makes_the_default_device_check() -> None:

@@ -35,20 +35,34 @@ std::string two_buffers(const std::string& declarations, const std::string& body
 )";
 }
 
-std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body) {
+static mfa::air::FunctionDescription function_of(const std::string& name, const std::string& body) {
   llvm::LLVMContext context;
   llvm::SMDiagnostic problem;
   const auto module = llvm::parseAssemblyString(kHead + body, problem, context);
-  if (!module) problem.print("kernel", llvm::errs());
+  if (!module) problem.print(name.c_str(), llvm::errs());
   REQUIRE(module != nullptr);
   std::string bitcode;
   llvm::raw_string_ostream stream(bitcode);
   llvm::WriteBitcodeToFile(*module, stream);
   stream.flush();
   mfa::air::FunctionDescription function;
-  function.name = "k";
+  function.name = name;
   function.bitcode.assign(bitcode.begin(), bitcode.end());
-  auto library = mfa::air::Metallib::open(mfa::air::write({function}));
+  return function;
+}
+
+std::vector<uint8_t> metallib_of(const std::string& body, const std::vector<std::string>& visible) {
+  std::vector<mfa::air::FunctionDescription> functions = {function_of("k", body)};
+  for (size_t i = 0; i < visible.size(); ++i) {
+    functions.push_back(function_of("f" + std::to_string(i), visible[i]));
+    functions.back().type = mfa::air::FunctionType::visible;
+  }
+  return mfa::air::write(functions);
+}
+
+std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body,
+                                                     const std::vector<std::string>& visible) {
+  auto library = mfa::air::Metallib::open(metallib_of(body, visible));
   REQUIRE(bool(library));
   return *library;
 }

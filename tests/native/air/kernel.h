@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "air/specialize.h"
 
@@ -18,8 +19,12 @@ struct Kernel {
   void* address = nullptr;  // the kernel as a plain function of its parameters
 };
 
-/// The metallib of one kernel `k`; `body` is everything above the boilerplate of Apple's compiler.
-std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body);
+/// The bytes of a metallib with a kernel `k` and a visible function for each further text, named
+/// `f0`, `f1`, ...; texts are everything above the boilerplate of Apple's compiler.
+std::vector<uint8_t> metallib_of(const std::string& body,
+                                 const std::vector<std::string>& visible = {});
+std::shared_ptr<const mfa::air::Metallib> library_of(const std::string& body,
+                                                     const std::vector<std::string>& visible = {});
 
 /// The text of a kernel k(device void* %out, device const void* %in) with this body.
 std::string two_buffers(const std::string& declarations, const std::string& body);

@@ -6,10 +6,13 @@
 #include "kernel.h"
 
 std::string run_kernel(Path path, const std::string& text, std::vector<Bytes>& buffers,
-                       const Grid& grid) {
+                       const Grid& grid, const std::vector<std::string>& visible) {
   mfa::jit::Options options;
   options.path = path;
-  auto pipeline = mfa::jit::make_pipeline(library_of(text), "k", {}, options);
+  auto library = library_of(text, visible);
+  for (size_t i = 0; i < visible.size(); ++i)
+    options.linked.push_back({library, library->find("f" + std::to_string(i))});
+  auto pipeline = mfa::jit::make_pipeline(library, "k", {}, options);
   if (!pipeline) return pipeline.error();
   mfa::exec::Dispatch dispatch;
   for (size_t slot = 0; slot < buffers.size(); ++slot)
@@ -37,6 +40,13 @@ std::string buffer_argument(int index, int slot, int address_space) {
          ", !\"air.arg_type_size\", i32 4, !\"air.arg_type_align_size\", i32 4, "
          "!\"air.arg_type_name\", !\"int\", !\"air.arg_name\", !\"b" +
          std::to_string(index) + "\"}";
+}
+
+std::string table_argument(int index, int slot) {
+  return "!{i32 " + std::to_string(index) +
+         ", !\"air.visible_function_table\", !\"air.location_index\", i32 " + std::to_string(slot) +
+         ", i32 1, !\"air.read\", !\"air.arg_type_name\", !\"visible_function_table\", "
+         "!\"air.arg_name\", !\"table\"}";
 }
 
 std::string builtin_argument(int index, const std::string& name) {

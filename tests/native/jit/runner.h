@@ -33,12 +33,14 @@ using mfa::jit::Path;
 inline constexpr Path both_paths[] = {Path::reference, Path::vector};
 inline const char* name_of(Path path) { return path == Path::vector ? "vector" : "reference"; }
 
-/// Buffers by slot. Returns the error of a refusal, else nothing.
+/// Buffers by slot. Returns the error of a refusal, else nothing. The visible functions are linked.
 std::string run_kernel(Path path, const std::string& text, std::vector<Bytes>& buffers,
-                       const Grid& grid);
+                       const Grid& grid, const std::vector<std::string>& visible = {});
 
 /// One parameter of a kernel as an argument node of AIR.md 2.5.
 std::string buffer_argument(int index, int slot, int address_space);
+/// Of a visible function table.
+std::string table_argument(int index, int slot);
 std::string builtin_argument(int index, const std::string& name);
 /// The metadata that makes @k a kernel with these arguments.
 std::string kernel_metadata(const std::vector<std::string>& arguments);

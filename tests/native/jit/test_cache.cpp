@@ -83,14 +83,14 @@ int stored_by(const std::string& text) {
 
 jit::CacheKey key_of(const air::Metallib& library, const air::ConstantValues& values = {},
                      Shape shape = Shape::linear) {
-  auto key = jit::cache_key(*library.find("k"), values, Path::vector, shape);
+  auto key = jit::cache_key(*library.find("k"), values, {}, Path::vector, shape);
   REQUIRE(bool(key));
   return *key;
 }
 
 jit::CompiledObject compiled(const std::string& text) {
   auto library = library_of(text);
-  auto object = jit::compile(*library->find("k"), {}, Path::vector, Shape::linear);
+  auto object = jit::compile(*library->find("k"), {}, {}, Path::vector, Shape::linear);
   REQUIRE(bool(object));
   return std::move(*object);
 }
@@ -124,6 +124,7 @@ void entries_keep_everything() {
   argument.parameter = 1, argument.slot = 2, argument.address_space = 3;
   argument.type_size = 4, argument.type_align = 5, argument.buffer_size = 6;
   argument.unused = true, argument.active = false, argument.indirect = true;
+  argument.table = true;
   argument.name = "n", argument.type_name = "t", argument.builtin = "b", argument.predicate = "p";
   before.reflection.name = std::string("name\0of it", 10);
   before.reflection.arguments = {argument, air::Argument{}};
@@ -142,7 +143,7 @@ void entries_keep_everything() {
   REQUIRE(after->reflection.arguments.size() == 2 && after->reflection.constants.size() == 1);
   const air::Argument& read = after->reflection.arguments[0];
   CHECK(read.kind == argument.kind && read.access == argument.access && read.slot == 2);
-  CHECK(read.unused && !read.active && read.indirect && read.predicate == "p");
+  CHECK(read.unused && !read.active && read.indirect && read.table && read.predicate == "p");
   CHECK(after->reflection.name == before.reflection.name);
   CHECK(after->reflection.static_threadgroup_bytes == 4096);
   CHECK(!after->reflection.constants[0].required);
@@ -167,8 +168,11 @@ void keys_differ_in_whatever_matters() {
   keys.push_back(key_of(*one, values));
   auto record = *one->find("k");
   record.constants.push_back({"a", 29, 0, true});
-  keys.push_back(*jit::cache_key(record, {}, Path::vector, Shape::linear));
-  keys.push_back(*jit::cache_key(*one->find("k"), {}, Path::reference, Shape::linear));
+  keys.push_back(*jit::cache_key(record, {}, {}, Path::vector, Shape::linear));
+  keys.push_back(*jit::cache_key(*one->find("k"), {}, {}, Path::reference, Shape::linear));
+  for (const auto& library : {one, two})
+    keys.push_back(*jit::cache_key(*one->find("k"), {}, {{library, library->find("k")}},
+                                   Path::vector, Shape::linear));
   for (size_t i = 0; i < keys.size(); ++i)
     for (size_t j = 0; j < i; ++j) CHECK(keys[i] != keys[j]);
   CHECK(key_of(*one) == key_of(*library_of(storing(1))));

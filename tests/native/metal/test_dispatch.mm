@@ -167,6 +167,72 @@ static void dispatches_of_one_buffer_see_each_other(id<MTLDevice> device) {
   for (int i = 0; i < 1000; ++i) CHECK(static_cast<float*>([x contents])[i] == 300);
 }
 
+/// An encoder of concurrent dispatches orders those on both sides of a barrier.
+static void barriers_order_concurrent_dispatches(id<MTLDevice> device) {
+  id<MTLComputePipelineState> scale = pipeline_of(device, scale_source, "scale");
+  id<MTLBuffer> x = buffer_of<float>(device, 2000, [](size_t i) { return float(i % 1000); });
+  id<MTLCommandQueue> queue = [[device newCommandQueue] autorelease];
+  id<MTLCommandBuffer> commands = [queue commandBuffer];
+  id<MTLComputeCommandEncoder> encoder =
+      [commands computeCommandEncoderWithDispatchType:MTLDispatchTypeConcurrent];
+  CHECK([encoder dispatchType] == MTLDispatchTypeConcurrent);
+  [encoder setComputePipelineState:scale];
+  for (int i = 0; i < 20; ++i) {
+    const float a = i % 2 ? 1 : 2, b = i % 2 ? 1 : 0;  // twice, then one more
+    [encoder setBytes:&a length:sizeof a atIndex:1];
+    [encoder setBytes:&b length:sizeof b atIndex:3];
+    for (NSUInteger half = 0; half < 2; ++half) {  // these two may run at the same time
+      [encoder setBuffer:x offset:half * 1000 * sizeof(float) atIndex:0];
+      [encoder dispatchThreads:MTLSizeMake(1000, 1, 1) threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+    }
+    if (i % 3) {
+      [encoder memoryBarrierWithScope:MTLBarrierScopeBuffers];
+    } else {
+      const id<MTLResource> resources[] = {x};
+      [encoder memoryBarrierWithResources:resources count:1];
+    }
+  }
+  [encoder endEncoding];
+  [commands commit];
+  [commands waitUntilCompleted];
+  CHECK([commands status] == MTLCommandBufferStatusCompleted);
+  for (int i = 0; i < 2000; ++i)  // x -> 2 x + 1, ten times
+    CHECK(static_cast<float*>([x contents])[i] == 1024 * float(i % 1000) + 1023);
+}
+
+/// Encoders of one command buffer run in order; a fence between them says the same once more.
+static void encoders_run_in_order(id<MTLDevice> device) {
+  id<MTLComputePipelineState> scale = pipeline_of(device, scale_source, "scale");
+  id<MTLBuffer> x = buffer_of<float>(device, 64, [](size_t i) { return float(i); });
+  id<MTLBuffer> copy = zeros(device, 64 * sizeof(float));
+  id<MTLCommandQueue> queue = [[device newCommandQueue] autorelease];
+  id<MTLFence> fence = [[device newFence] autorelease];
+  id<MTLEvent> event = [[device newEvent] autorelease];
+  id<MTLCommandBuffer> commands = [queue commandBuffer];
+  const float a = 3, b = 1;
+  id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+  [encoder setComputePipelineState:scale];
+  [encoder setBuffer:x offset:0 atIndex:0];
+  [encoder setBytes:&a length:sizeof a atIndex:1];
+  [encoder setBytes:&b length:sizeof b atIndex:3];
+  [encoder dispatchThreads:MTLSizeMake(64, 1, 1) threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+  [encoder updateFence:fence];
+  [encoder endEncoding];
+  [commands encodeSignalEvent:event value:1];
+  [commands encodeWaitForEvent:event value:1];
+  id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
+  [blit waitForFence:fence];
+  [blit copyFromBuffer:x sourceOffset:0 toBuffer:copy destinationOffset:0 size:[copy length]];
+  [blit fillBuffer:x range:NSMakeRange(0, [x length]) value:0];
+  [blit endEncoding];
+  [commands commit];
+  [commands waitUntilCompleted];
+  for (int i = 0; i < 64; ++i) {
+    CHECK(static_cast<float*>([copy contents])[i] == 3 * i + 1);
+    CHECK(static_cast<float*>([x contents])[i] == 0);
+  }
+}
+
 static void threads_compile_and_dispatch_at_once(id<MTLDevice> device) {
   id<MTLLibrary> library = library_of(device, scale_source);
   std::vector<std::thread> threads;
@@ -218,6 +284,8 @@ int main() {
     the_grid_can_come_from_a_buffer(device);
     threadgroup_memory_is_shared(device);
     dispatches_of_one_buffer_see_each_other(device);
+    barriers_order_concurrent_dispatches(device);
+    encoders_run_in_order(device);
     threads_compile_and_dispatch_at_once(device);
   });
   return report();

@@ -6,6 +6,7 @@
 #import <Metal/MTLCommandEncoder.h>
 #import <Metal/MTLComputePipeline.h>
 #import <Metal/MTLFence.h>
+#import <Metal/MTLVisibleFunctionTable.h>
 
 NS_ASSUME_NONNULL_BEGIN
 
@@ -35,6 +36,11 @@ typedef NS_ENUM(NSUInteger, MTLDispatchType) {
 - (void)setBuffers:(const id<MTLBuffer> _Nullable[_Nonnull])buffers
            offsets:(const NSUInteger[_Nonnull])offsets
          withRange:(NSRange)range;
+- (void)setVisibleFunctionTable:(nullable id<MTLVisibleFunctionTable>)visibleFunctionTable
+                  atBufferIndex:(NSUInteger)bufferIndex;
+- (void)setVisibleFunctionTables:
+            (const id<MTLVisibleFunctionTable> _Nullable[_Nonnull])visibleFunctionTables
+                 withBufferRange:(NSRange)range;
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index;
 
 - (void)dispatchThreadgroups:(MTLSize)threadgroupsPerGrid

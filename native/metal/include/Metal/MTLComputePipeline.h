@@ -3,8 +3,11 @@
 #pragma once
 
 #import <Metal/MTLArgument.h>
+#import <Metal/MTLFunctionHandle.h>
 #import <Metal/MTLLibrary.h>
+#import <Metal/MTLLinkedFunctions.h>
 #import <Metal/MTLPipeline.h>
+#import <Metal/MTLVisibleFunctionTable.h>
 
 NS_ASSUME_NONNULL_BEGIN
 
@@ -24,6 +27,7 @@ MTL_EXPORT
   NSString* _label;
   id<MTLFunction> _computeFunction;
   MTLPipelineBufferDescriptorArray* _buffers;
+  MTLLinkedFunctions* _linkedFunctions;
   NSUInteger _maxTotalThreadsPerThreadgroup;
   BOOL _threadGroupSizeIsMultipleOfThreadExecutionWidth;
   BOOL _supportIndirectCommandBuffers;
@@ -34,6 +38,7 @@ MTL_EXPORT
 @property(readwrite, nonatomic) NSUInteger maxTotalThreadsPerThreadgroup;
 @property(readonly) MTLPipelineBufferDescriptorArray* buffers;
 @property(readwrite, nonatomic) BOOL supportIndirectCommandBuffers;
+@property(nullable, copy, nonatomic) MTLLinkedFunctions* linkedFunctions;
 - (void)reset;
 @end
 
@@ -44,6 +49,10 @@ MTL_EXPORT
 @property(readonly) NSUInteger threadExecutionWidth;
 @property(readonly) NSUInteger staticThreadgroupMemoryLength;
 @property(readonly) BOOL supportIndirectCommandBuffers;
+/// Nil unless the function is one of those that the pipeline's descriptor linked.
+- (nullable id<MTLFunctionHandle>)functionHandleWithFunction:(id<MTLFunction>)function;
+- (nullable id<MTLVisibleFunctionTable>)newVisibleFunctionTableWithDescriptor:
+    (MTLVisibleFunctionTableDescriptor*)descriptor;
 @end
 
 NS_ASSUME_NONNULL_END
