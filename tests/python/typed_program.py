@@ -90,7 +90,13 @@ def questions(device: pymfa.Device) -> None:
         pymfa.AttentionBackwardDesc(pymfa.AttentionDesc(4, 4, 32)),
         pymfa.ConvolutionDesc((1, 4, 4, 4), (4, 3, 3, 4)),
     ]
-    device.prepare(problems)
+    preparation: pymfa.Preparation = device.prepare(problems, progress=lambda _done, _count: True)
+    assert preparation.done == preparation.count
+    recording: pymfa.Recording = pymfa.record(pymfa.cast, np.ones(8, np.float32), np.float16)
+    recorded: pymfa.Recorded = recording[0]
+    operation: str = recorded.operation
+    assert operation
+    device.prepare(recording, wait=False).cancel()
     more: list[type[Any]] = [pymfa.CastDesc, pymfa.DecodeDesc]
     assert more
     for problem in problems:
@@ -102,6 +108,7 @@ def questions(device: pymfa.Device) -> None:
 
 def failures() -> list[type[pymfa.Error]]:
     kinds: list[type[pymfa.Error]] = [
-        pymfa.Failure, pymfa.InvalidType, pymfa.InvalidValue, pymfa.OutOfMemory, pymfa.Unsupported,
+        pymfa.Cancelled, pymfa.Failure, pymfa.InvalidType, pymfa.InvalidValue, pymfa.OutOfMemory,
+        pymfa.Unsupported,
     ]  # fmt: skip
     return kinds
