@@ -42,7 +42,7 @@ def draw(path: Path, results: list[Row]) -> None:
         if len(sizes) < MANY and sizes[0] > 0:
             axis.set_xscale("log", base=2)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="lower right")
     figure.suptitle(machine(), fontsize=9)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
