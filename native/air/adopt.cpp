@@ -12,6 +12,22 @@
 namespace mfa::air {
 namespace {
 
+/// Leaves no alignment wider than what buffers have.
+void limit_alignment(llvm::Instruction& instruction) {
+  const auto limit = [](llvm::MaybeAlign align) {
+    return std::min(align.valueOrOne(), llvm::Align(kAddressAlign));
+  };
+  if (auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction)) {
+    load->setAlignment(limit(load->getAlign()));
+  } else if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction)) {
+    store->setAlignment(limit(store->getAlign()));
+  } else if (auto* memory = llvm::dyn_cast<llvm::MemIntrinsic>(&instruction)) {
+    memory->setDestAlignment(limit(memory->getDestAlign()));
+    if (auto* copy = llvm::dyn_cast<llvm::MemTransferInst>(memory))
+      copy->setSourceAlignment(limit(copy->getSourceAlign()));
+  }
+}
+
 void adopt_function(llvm::Function& function, bool is_kernel) {
   function.setComdat(nullptr);
   function.setSection("");
@@ -30,7 +46,9 @@ void adopt_function(llvm::Function& function, bool is_kernel) {
     function.setLinkage(llvm::GlobalValue::InternalLinkage);
     function.addFnAttr(llvm::Attribute::AlwaysInline);
   }
+  for (llvm::Argument& argument : function.args()) argument.removeAttr(llvm::Attribute::Alignment);
   for (llvm::Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function))) {
+    limit_alignment(instruction);
     if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction)) {
       call->setCallingConv(llvm::CallingConv::C);
       call->removeFnAttr(llvm::Attribute::NoInline);

@@ -8,6 +8,10 @@
 
 namespace mfa::air {
 
+/// What is assumed of a buffer's address at most: the alignment that malloc gives, and NumPy with
+/// it. MSL aligns ulong4 to 32, which no instruction of a CPU gains from.
+constexpr uint32_t kAddressAlign = 16;
+
 struct Argument {
   enum class Kind : uint8_t { buffer, threadgroup, texture, sampler, function_table, builtin };
   enum class Access : uint8_t { read, write, read_write };

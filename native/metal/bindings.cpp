@@ -58,10 +58,11 @@ Result<void> check_buffer(const Kernel& kernel, const Kernel::Slot& slot,
                  " bytes are bound; expected " + expected(argument)};
   }
   const auto address = reinterpret_cast<uintptr_t>(buffer.address());
-  if (argument.type_align > 1 && address % argument.type_align) {
+  const uint32_t align = std::min(argument.type_align, air::kAddressAlign);
+  if (align > 1 && address % align) {
     return Error{where(kernel, slot, "buffer") + "offset " + std::to_string(buffer.offset) +
-                 " gives an address that is not a multiple of " +
-                 std::to_string(argument.type_align) + ", the alignment of " + argument.type_name};
+                 " gives an address that is not a multiple of " + std::to_string(align) +
+                 ", the alignment of " + argument.type_name};
   }
   return {};
 }

@@ -157,3 +157,43 @@ def test_compiler_errors_point_into_the_source(device: pymfa.Device) -> None:
     with pytest.raises(ValueError, match=r"3:\d+.*nonsense") as error:
         device.library(source="#include <metal_stdlib>\nkernel void f() {\n  nonsense();\n}\n")
     assert isinstance(error.value, pymfa.Error)
+
+
+WIDE = """
+#include <metal_stdlib>
+using namespace metal;
+
+struct Pair { ulong4 a; ulong4 b; };
+
+kernel void k(device ulong4 *out [[buffer(0)]], constant ulong4 &one [[buffer(1)]],
+              device const Pair *pairs [[buffer(2)]], device Pair *copies [[buffer(3)]],
+              uint i [[thread_position_in_grid]]) {
+  const Pair pair = pairs[i];
+  copies[i] = pair;
+  out[i] = pair.a * 3ul + pair.b + one;
+}
+"""
+
+
+@pytest.mark.parametrize("where", [16, 48, 32, 0])
+@pytest.mark.parametrize("name", ["cpu", "reference"])
+def test_arrays_need_16_bytes_of_alignment_where_msl_says_32(name: str, where: int) -> None:
+    """NumPy aligns its arrays to 16 bytes, so whether ulong4 lies at 32 would be luck."""
+
+    def at(count: int) -> Any:
+        memory = np.zeros(8 * count + 128, np.uint8)
+        start = (where - memory.ctypes.data) % 64
+        return memory[start : start + 8 * count].view(np.uint64)
+
+    device = pymfa.device(name)
+    pipeline = device.library(source=WIDE).pipeline("k")
+    count = 37
+    out, one, pairs, copies = (at(n * count) for n in (4, 4, 8, 8))
+    one[:4] = 1, 2, 3, 4
+    pairs[:] = np.arange(8 * count)
+    with device.commands() as commands:
+        commands.dispatch(pipeline, buffers={0: out, 1: one, 2: pairs, 3: copies}, threads=count,
+                          threads_per_threadgroup=count)  # fmt: skip
+    halves = pairs.reshape(count, 2, 4)
+    assert np.array_equal(out.reshape(count, 4), halves[:, 0] * 3 + halves[:, 1] + one[:4])
+    assert np.array_equal(copies, pairs)
