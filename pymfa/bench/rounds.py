@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Contenders -> seconds per call, measured in alternating rounds of one process.
 
+Imports nothing but the standard library: alone.py runs it in a process without pymfa.
+
 Rounds run A, B, A, B, ... with the order turned by one each time. Before each sample the process
 waits until no thread of it burns CPU, because thread pools spin for a while after their last job
 and nobody is to be timed against somebody else's spinning. One untimed call then wakes the
@@ -39,8 +41,12 @@ class Case:
     divisor: int = 1  # how many items one call handles, when the result is time per item
     unit: str = "GFLOP/s"
     returned: bool = False  # a call returns the seconds it measured itself
+    elsewhere: frozenset[str] = frozenset()  # contenders that do so, if not all
     rounds: int = 0  # so many, where a call is too expensive for a budget in seconds
     error: Callable[[], float] | None = None  # relative error of our result
+
+    def times_itself(self, name: str) -> bool:
+        return self.returned or name in self.elsewhere
 
 
 @dataclass
@@ -75,21 +81,16 @@ def timed(call: Call, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def _sample(case: Case, name: str, count: int) -> float:
-    call = case.contenders[name]
-    if case.returned:
-        return float(call())
+def sample(call: Call, count: int) -> float:
+    """Seconds of a call, from so many of them."""
     settle()
     if count > 1:
         call()
     return timed(call, count)
 
 
-def _count(case: Case, name: str) -> int:
+def calls_of(call: Call) -> int:
     """How many calls make a sample. Warms up: what is compiled or allocated once is so here."""
-    if case.returned:
-        return 1
-    call = case.contenders[name]
     call()
     once = timed(call, 1)
     if once >= LONG:
@@ -103,14 +104,16 @@ def alternate(case: Case, seconds: float, least: int) -> dict[str, Sample]:
     if case.rounds:
         seconds, least = 0.0, case.rounds
     names = list(case.contenders)
-    counts = {name: _count(case, name) for name in names}
+    counts = {n: calls_of(call) for n, call in case.contenders.items() if not case.times_itself(n)}
     samples = {name: Sample() for name in names}
     end = time.perf_counter() + seconds
     turn = 0
     while turn < least or time.perf_counter() < end:
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            samples[name].seconds.append(_sample(case, name, counts[name]))
+            call = case.contenders[name]
+            took = sample(call, counts[name]) if name in counts else float(call())
+            samples[name].seconds.append(took)
         turn += 1
     return samples
 

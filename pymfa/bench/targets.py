@@ -29,6 +29,7 @@ from pymfa.bench import (
     skipping,
     small,
     steel,
+    training,
 )
 from pymfa.bench.gemm import NUMPY, torch_name
 from pymfa.bench.operands import bfloat16, float16, float32, geometric_mean
@@ -76,6 +77,7 @@ class Requirement:
 
 SHAPES = "256³ … 2048³, 4096×384×384, 128×1536×384; nn nt tn tt"
 HEADS = ", ".join("×".join(map(str, shape)) for shape in attention.REQUIRED)
+TRAINED = ", ".join("×".join(map(str, shape)) for shape in training.REQUIRED)
 CHANNELS = ", ".join(f"{C}→{K}, {edge}²" for C, K, edge in convolution.SHAPES.values())
 AVX2 = (("MFA_CPU", "haswell"), ("OPENBLAS_CORETYPE", "Haswell"))
 
@@ -99,6 +101,10 @@ REQUIREMENTS = (
     _gemm("bgemm", torch_name(bfloat16), 0.85),
     _attention("attention-fp32", float32, 1.0),
     _attention("attention-fp16", float16, 1.6),
+    Requirement("training", "`attention` and its gradients, float32", TRAINED, torch_name(float32),
+                0.9, SPEED, training.required),
+    Requirement("training-alone", "`attention` and its gradients, float32", TRAINED,
+                "PyTorch in a process of its own", 0.9, SPEED, training.beside_alone),
     Requirement("qgemm-row", "`qgemm`, 4 bits, one row", f"1×{qgemm.N}×{qgemm.K}, nt nn",
                 "our `sgemm`", 2.5, SPEED, partial(qgemm.required, 1, qgemm.SGEMM)),
     Requirement("qgemm-rows", "`qgemm`, 4 bits, 512 rows", f"512×{qgemm.N}×{qgemm.K}, nt nn",

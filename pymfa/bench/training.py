@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 import pymfa
+from pymfa.bench.alone import Alone
 from pymfa.bench.attention import Shape, label
 from pymfa.bench.gemm import torch_name
-from pymfa.bench.operands import distance, optional_torch, random, torch_tensor
+from pymfa.bench.operands import distance, float32, optional_torch, random, torch_tensor
 from pymfa.bench.rounds import OURS, Call, Case
 
 REQUIRED: tuple[Shape, ...] = ((1, 8, 1024, 64), (1, 8, 2048, 128))
+ALONE = "PyTorch float32 alone"
 
 
 def softmax_gradients(do: Any, q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
@@ -64,3 +67,23 @@ def both_directions(shape: Shape, dtype: Any) -> Case:
         work=14.0 * batches * heads * rows * rows * width,
         error=error,
     )
+
+
+def required() -> Iterator[Case]:
+    """Beside PyTorch in this process."""
+    for shape in REQUIRED:
+        yield both_directions(shape, float32)
+
+
+def beside_alone() -> Iterator[Case]:
+    """Beside PyTorch in this process and in one of its own."""
+    for shape in REQUIRED:
+        case = both_directions(shape, float32)
+        if (torch := optional_torch()) is None:
+            yield case
+            continue
+        with Alone(shape, torch.get_num_threads()) as alone:
+            case.contenders[ALONE] = alone.seconds
+            case.elsewhere = frozenset([ALONE])
+            case.against = ALONE
+            yield case

@@ -3,13 +3,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pymfa.bench import attention, gemm, ops, report, rounds, small, sweeps, targets
+from pymfa.bench import (
+    alone,
+    attention,
+    gemm,
+    ops,
+    report,
+    rounds,
+    small,
+    sweeps,
+    targets,
+    training,
+)
 from pymfa.bench.rounds import OURS, Case, Sample
 
 
@@ -94,6 +106,30 @@ def test_attention_is_right(dtype: Any) -> None:
     for call in made.contenders.values():
         call()
     assert made.error is not None and made.error() < 0.01
+
+
+def test_gradients_are_right() -> None:
+    made = training.both_directions((1, 2, 70, 24), np.float32)
+    for call in made.contenders.values():
+        call()
+    assert made.error is not None and made.error() < 0.01
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
+def test_pytorch_is_measured_in_a_process_of_its_own() -> None:
+    with alone.Alone((1, 2, 40, 16), threads=1) as other:
+        assert [0 < other.seconds() < 1 for _ in range(3)] == [True] * 3
+        made = case(1e-3, 2e-3)
+        made.returned = False
+        made.contenders["alone"] = other.seconds
+        made.elsewhere = frozenset(["alone"])
+        samples = rounds.alternate(made, 0, 2)
+        assert all(0 < seconds < 1 for seconds in samples["alone"].seconds)
+
+
+def test_a_process_with_pymfa_in_it_is_not_alone() -> None:
+    with pytest.raises(SystemExit, match="has loaded pymfa"):
+        alone.expect_alone()
 
 
 def test_small_operations_run() -> None:
