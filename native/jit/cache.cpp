@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compiled kernels <-> files that later processes find them in.
+// Compiled kernels and metallibs <-> files that later processes find them in.
 #include "jit/cache.h"
 
 #include <dirent.h>
@@ -119,7 +119,12 @@ std::string cache_folder() {
   return {};
 }
 
-std::optional<CompiledObject> load_cached(const CacheKey& key) {
+namespace {
+
+/// What `read` makes of the bytes of the file; nothing if there is none that can be trusted.
+template <class T>
+std::optional<T> load(const CacheKey& key,
+                      std::optional<T> (*read)(const CacheKey&, const uint8_t*, size_t)) {
   const std::string path = cache_folder();
   if (path.empty()) return std::nullopt;
   Descriptor folder(open_folder(path));
@@ -132,20 +137,19 @@ std::optional<CompiledObject> load_cached(const CacheKey& key) {
     return std::nullopt;
   std::vector<uint8_t> bytes(size_t(status.st_size));
   if (!read_all(file.number, bytes.data(), bytes.size())) return std::nullopt;
-  auto object = read_entry(key, bytes.data(), bytes.size());
+  auto content = read(key, bytes.data(), bytes.size());
   // Entries age by the time of their last use, to the hour: a hit writes to the disk seldom.
-  if (object && time(nullptr) - status.st_mtime > touch_seconds) futimens(file.number, nullptr);
-  return object;
+  if (content && time(nullptr) - status.st_mtime > touch_seconds) futimens(file.number, nullptr);
+  return content;
 }
 
-void store_cached(const CacheKey& key, const CompiledObject& object) {
+void store(const CacheKey& key, const std::vector<uint8_t>& bytes) {
   const std::string path = cache_folder();
   if (path.empty()) return;
   make_folders(path);
   {
     Descriptor folder(open_folder(path));
     if (folder.number < 0) return;
-    const std::vector<uint8_t> bytes = write_entry(key, object);
     const std::string temporary = unfinished_name();
     Descriptor file(openat(folder.number, temporary.c_str(),
                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -158,6 +162,22 @@ void store_cached(const CacheKey& key, const CompiledObject& object) {
   // Listing the folder costs little beside a compilation, but not nothing.
   static std::atomic<unsigned> stores{0};
   if (stores++ % 32 == 0) trim_cache(path, cache_limit_bytes);
+}
+
+}  // namespace
+
+std::optional<CompiledObject> load_cached(const CacheKey& key) { return load(key, &read_entry); }
+
+void store_cached(const CacheKey& key, const CompiledObject& object) {
+  store(key, write_entry(key, object));
+}
+
+std::optional<std::vector<uint8_t>> load_cached_metallib(const CacheKey& key) {
+  return load(key, &read_metallib_entry);
+}
+
+void store_cached_metallib(const CacheKey& key, const std::vector<uint8_t>& metallib) {
+  store(key, write_metallib_entry(key, metallib));
 }
 
 void trim_cache(const std::string& folder, uint64_t limit) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Compiled kernels <-> files that later processes find them in. docs/cache.md has the whole story.
+// Compiled kernels and metallibs <-> files that later processes find them in. docs/cache.md has the
+// whole story.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "jit/cache_key.h"
 #include "jit/compile.h"
@@ -22,6 +24,10 @@ std::optional<CompiledObject> load_cached(const CacheKey& key);
 
 /// Replaces what is there. A failure goes unnoticed: the next process compiles once more.
 void store_cached(const CacheKey& key, const CompiledObject& object);
+
+/// The same for what was compiled from Metal source.
+std::optional<std::vector<uint8_t>> load_cached_metallib(const CacheKey& key);
+void store_cached_metallib(const CacheKey& key, const std::vector<uint8_t>& metallib);
 
 /// Removes the entries of `folder` that were used longest ago, until `limit` bytes are left, and
 /// what processes that were killed have left behind. Files of other names stay.

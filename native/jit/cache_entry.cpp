@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A compiled kernel <-> the bytes of one cache entry.
+// A compiled kernel, or a metallib <-> the bytes of one cache entry.
 #include "jit/cache_entry.h"
 
 #include <cstring>
@@ -12,7 +12,8 @@ namespace {
 
 // A change of what `visit` lists is a change of the library, which has other keys then. The digit
 // at the end counts the changes of what encloses it.
-constexpr char magic[8] = {'M', 'F', 'A', 'c', 'o', 'd', 'e', '1'};
+constexpr char code_magic[] = "MFAcode1", metallib_magic[] = "MFAmlib1";
+constexpr size_t magic_size = 8, head = magic_size + sizeof(CacheKey);
 
 class Writer {
  public:
@@ -144,33 +145,61 @@ If<Archive, T, CompiledObject> visit(Archive& archive, T& object) {
   archive(bytes);
 }
 
-}  // namespace
-
-std::vector<uint8_t> write_entry(const CacheKey& key, const CompiledObject& object) {
+Writer begin(const char* magic, const CacheKey& key, size_t room) {
   Writer writer;
-  writer.bytes.reserve(object.bytes.size() + 4096);
-  writer.raw(magic, sizeof magic);
+  writer.bytes.reserve(room + 4096);
+  writer.raw(magic, magic_size);
   writer.raw(key.data(), key.size());
-  visit(writer, object);
+  return writer;
+}
+
+std::vector<uint8_t> end(Writer writer) {
   auto digest = air::sha256(writer.bytes.data(), writer.bytes.size());
   writer.raw(digest.data(), digest.size());
   return std::move(writer.bytes);
 }
 
-std::optional<CompiledObject> read_entry(const CacheKey& key, const uint8_t* data, size_t size) {
-  constexpr size_t head = sizeof magic + sizeof(CacheKey);
+/// How many bytes of `data` come before the digest; 0 unless all is as `end` returned it.
+size_t checked(const char* magic, const CacheKey& key, const uint8_t* data, size_t size) {
   std::array<uint8_t, 32> digest;
-  if (size < head + digest.size()) return std::nullopt;
+  if (size < head + digest.size()) return 0;
   size -= digest.size();
-  if (memcmp(data, magic, sizeof magic) != 0) return std::nullopt;
-  if (memcmp(data + sizeof magic, key.data(), key.size()) != 0) return std::nullopt;
+  if (memcmp(data, magic, magic_size) != 0) return 0;
+  if (memcmp(data + magic_size, key.data(), key.size()) != 0) return 0;
   digest = air::sha256(data, size);
-  if (memcmp(data + size, digest.data(), digest.size()) != 0) return std::nullopt;
+  return memcmp(data + size, digest.data(), digest.size()) == 0 ? size : 0;
+}
+
+}  // namespace
+
+std::vector<uint8_t> write_entry(const CacheKey& key, const CompiledObject& object) {
+  Writer writer = begin(code_magic, key, object.bytes.size());
+  visit(writer, object);
+  return end(std::move(writer));
+}
+
+std::optional<CompiledObject> read_entry(const CacheKey& key, const uint8_t* data, size_t size) {
+  size = checked(code_magic, key, data, size);
+  if (size == 0) return std::nullopt;
   CompiledObject object;
   Reader reader(data + head, size - head);
   visit(reader, object);
   if (!reader.complete()) return std::nullopt;
   return object;
+}
+
+std::vector<uint8_t> write_metallib_entry(const CacheKey& key,
+                                          const std::vector<uint8_t>& metallib) {
+  Writer writer = begin(metallib_magic, key, metallib.size());
+  writer.raw(metallib.data(), metallib.size());
+  return end(std::move(writer));
+}
+
+std::optional<std::vector<uint8_t>> read_metallib_entry(const CacheKey& key, const uint8_t* data,
+                                                        size_t size) {
+  size = checked(metallib_magic, key, data, size);
+  if (size == 0) return std::nullopt;
+  return std::vector<uint8_t>(data + head, data + size);
 }
 
 }  // namespace mfa::jit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// All that the code of a pipeline variant depends on -> the name of its cache entry.
+// All that a pipeline variant's code, or a metallib, depends on -> the name of its cache entry.
 #include "jit/cache_key.h"
 
 #include <link.h>
@@ -142,6 +142,20 @@ std::optional<CacheKey> cache_key(const air::FunctionRecord& record,
   fields.number(uint64_t(linked.size()));
   for (const air::LinkedFunction& function : linked)
     fields.add(function.record->hash.data(), function.record->hash.size());
+  return fields.digest();
+}
+
+std::optional<CacheKey> source_key(const std::string& compiler,
+                                   const std::vector<std::string>& arguments,
+                                   const std::string& source) {
+  const std::string identity = file_identity(compiler.c_str());
+  if (identity.empty()) return std::nullopt;
+  Fields fields;
+  fields.add("metal source");
+  fields.add(identity);
+  fields.number(uint64_t(arguments.size()));
+  for (const std::string& argument : arguments) fields.add(argument);
+  fields.add(source);
   return fields.digest();
 }
 

@@ -81,22 +81,6 @@ std::string own_folder() {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-/// MFA_METALC; else the program beside the library this code is in; else the installed one, first
-/// seen from the library, whose tree may have been moved as a whole.
-Result<std::string> compiler_path() {
-  std::vector<std::string> paths = {own_folder() + "mfa-metalc",
-                                    own_folder() + MFA_LIBEXEC_FROM_LIB "/mfa-metalc",
-                                    MFA_LIBEXEC "/mfa-metalc"};
-  if (const char* chosen = getenv("MFA_METALC"); chosen && *chosen) paths = {chosen};
-  int reason = 0;
-  for (const std::string& path : paths) {
-    if (runnable(path)) return path;
-    if (reason == 0) reason = errno;
-  }
-  return Error{"the Metal compiler is not installed: " + paths[0] + ": " + strerror(reason) +
-               " (the environment variable MFA_METALC names another one)"};
-}
-
 /// The actions and attributes of one posix_spawn.
 struct Plan {
   posix_spawn_file_actions_t actions;
@@ -138,8 +122,23 @@ int wait_for(pid_t child) {
 
 }  // namespace
 
+// The installed one is first seen from the library, whose tree may have been moved as a whole.
+Result<std::string> metalc_path() {
+  std::vector<std::string> paths = {own_folder() + "mfa-metalc",
+                                    own_folder() + MFA_LIBEXEC_FROM_LIB "/mfa-metalc",
+                                    MFA_LIBEXEC "/mfa-metalc"};
+  if (const char* chosen = getenv("MFA_METALC"); chosen && *chosen) paths = {chosen};
+  int reason = 0;
+  for (const std::string& path : paths) {
+    if (runnable(path)) return path;
+    if (reason == 0) reason = errno;
+  }
+  return Error{"the Metal compiler is not installed: " + paths[0] + ": " + strerror(reason) +
+               " (the environment variable MFA_METALC names another one)"};
+}
+
 Result<MetalcRun> run_metalc(std::vector<std::string> arguments, const void* input, size_t bytes) {
-  auto path = compiler_path();
+  auto path = metalc_path();
   if (!path) return path.take_error();
   Stream in, out, diagnostics;
   if (!in || !out || !diagnostics || !in.fill(input, bytes)) {

@@ -19,6 +19,9 @@ struct MetalcRun {
   std::string diagnostics;
 };
 
+/// Where the program is: MFA_METALC, else beside the library, else where it was installed.
+Result<std::string> metalc_path();
+
 /// Runs it with `input` on its standard input. Fails only if it cannot be run.
 Result<MetalcRun> run_metalc(std::vector<std::string> arguments, const void* input, size_t bytes);
 

@@ -9,11 +9,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
+
+import numpy as np
 
 import pymfa
 from pymfa.bench.operands import bfloat16, float16, float32
 from pymfa.bench.rounds import OURS, Case
+from pymfa.demo.config import Config
+from pymfa.demo.minilm import MiniLM, compile_steps, problems
+from pymfa.demo.tokens import Batch
+
+# all-MiniLM-L6-v2's sizes; and batches of it that need every pipeline it ever needs.
+NETWORK = Config(layers=6, heads=12, width=384, inner=1536, epsilon=1e-12)
+SENTENCES, TOKENS = (1, 8, 64), range(1, 257)
+BATCH = (8, 13)
 
 FIRST_RESULT = """
 import time
@@ -62,16 +73,61 @@ def variants() -> list[pymfa.Problem]:
     return [*products, *attention]
 
 
-def prepare(together: bool) -> float:
+def network() -> list[pymfa.Problem]:
+    """One problem for each pipeline of pymfa that MiniLM needs for batches of any size."""
+    device = pymfa.device()
+    found: dict[str, pymfa.Problem] = {}
+    for sentences in SENTENCES:
+        for tokens in TOKENS:
+            for problem in problems(NETWORK, sentences, tokens):
+                found.setdefault(device.explain(problem).variant, problem)
+    return list(found.values())
+
+
+def prepare(together: bool, of: str = "variants") -> float:
     """Seconds to make the pipelines, at once or one after the other."""
     device = pymfa.device()
+    needed = network() if of == "network" else variants()
     start = time.perf_counter()
     if together:
-        device.prepare(variants())
+        device.prepare(needed)
     else:
-        for problem in variants():
+        for problem in needed:
             device.prepare([problem])
     return time.perf_counter() - start
+
+
+def record(path: str) -> float:
+    """Saves what MiniLM uses; its weights do not matter."""
+    width, inner = NETWORK.width, NETWORK.inner
+    weights: dict[str, np.ndarray] = {}
+    for name in ("word", "position", "token_type"):
+        weights[f"embeddings.{name}_embeddings.weight"] = np.ones((TOKENS[-1], width), np.float32)
+    norms = ["embeddings.LayerNorm"]
+    linear: dict[str, tuple[int, int]] = {}
+    for i in range(NETWORK.layers):
+        layer = f"encoder.layer.{i}."
+        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
+        linear |= {f"{layer}attention.self.{x}": (width, width) for x in ("query", "key", "value")}
+        linear[layer + "attention.output.dense"] = (width, width)
+        linear[layer + "intermediate.dense"] = (inner, width)
+        linear[layer + "output.dense"] = (width, inner)
+    for name, shape in {**dict.fromkeys(norms, (width,)), **linear}.items():
+        weights[name + ".weight"] = np.ones(shape, np.float32)
+        weights[name + ".bias"] = np.ones(shape[0], np.float32)
+    model = MiniLM(pymfa.device(), NETWORK, weights)
+    batch = Batch(np.zeros(BATCH, np.uint32), np.ones(BATCH, np.bool_))
+    pymfa.record(model.embed, batch).save(path)
+    return 0
+
+
+def start(path: str) -> float:
+    """Seconds until MiniLM has its pipelines: the device, its own kernels, what was recorded."""
+    begin = time.perf_counter()
+    device = pymfa.device()
+    compile_steps(device)
+    device.prepare(pymfa.Recording.load(path))
+    return time.perf_counter() - begin
 
 
 def cold(kind: str) -> float:
@@ -107,21 +163,31 @@ def _empty_cache(code: str) -> float:
         return seconds(code, folder)
 
 
-def together() -> Iterator[Case]:
-    case = _case("prepare", "32 variants", lambda: _empty_cache(call("prepare", True)), 3)
-    case.contenders["one after the other"] = lambda: _empty_cache(call("prepare", False))
+def together(of: str, label: str) -> Iterator[Case]:
+    case = _case("prepare", label, lambda: _empty_cache(call("prepare", True, of)), 3)
+    case.contenders["one after the other"] = lambda: _empty_cache(call("prepare", False, of))
     case.against = "one after the other"
     yield case
 
 
-def warm() -> Iterator[Case]:
+def _warm(op: str, label: str, code: str, rounds: int) -> Iterator[Case]:
     with tempfile.TemporaryDirectory() as folder:
-        code = call("prepare", True)
         seconds(code, folder)
-        case = _case("disk cache", "32 variants", lambda: seconds(code, folder), 3)
+        case = _case(op, label, lambda: seconds(code, folder), rounds)
         case.contenders["empty cache"] = lambda: _empty_cache(code)
         case.against = "empty cache"
         yield case
+
+
+def warm() -> Iterator[Case]:
+    yield from _warm("disk cache", "32 variants", call("prepare", True), 3)
+
+
+def recorded() -> Iterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "recording.json")
+        seconds(call("record", path), "off")
+        yield from _warm("start-up", "MiniLM, recorded", call("start", path), 5)
 
 
 def first_result() -> Iterator[Case]:

@@ -19,6 +19,23 @@ Array = NDArray[Any]
 _SIMD = 32
 
 
+def compile_steps(device: pymfa.Device) -> list[pymfa.Pipeline]:
+    """The steps between the matrix products."""
+    library = device.library(source=(Path(__file__).parent / "kernels.metal").read_text())
+    return [library.pipeline(name) for name in ("embed", "add_norm", "gelu", "pool")]
+
+
+def problems(config: Config, sentences: int, tokens: int) -> list[pymfa.Problem]:
+    """What a batch of this size needs of pymfa."""
+    rows, width, inner = sentences * tokens, config.width, config.inner
+    sizes = [(3 * width, width), (width, width), (inner, width), (width, inner)]
+    return [
+        *(pymfa.GemmDesc(rows, n, k, trans_b=True, bias=True) for n, k in sizes),
+        pymfa.AttentionDesc(tokens, tokens, config.head_width, config.heads, sentences,
+                            mask="bool", layout="BNHD"),
+    ]  # fmt: skip
+
+
 class MiniLM:
     """Weights in float16 on the device. One command buffer for each forward pass."""
 
@@ -28,11 +45,7 @@ class MiniLM:
         self.device = device
         self.config = config
         self._weights = weights
-        source = (Path(__file__).parent / "kernels.metal").read_text()
-        library = device.library(source=source)
-        self._embed, self._add_norm, self._gelu, self._pool = (
-            library.pipeline(name) for name in ("embed", "add_norm", "gelu", "pool")
-        )
+        self._embed, self._add_norm, self._gelu, self._pool = compile_steps(device)
         self._words, self._places, self._kinds = (
             self._load(f"embeddings.{name}_embeddings.weight")
             for name in ("word", "position", "token_type")
@@ -67,18 +80,7 @@ class MiniLM:
 
     def prepare(self, batch: Batch) -> None:
         """Compiles what a batch of this size needs, so that the first pass is as fast as others."""
-        sentences, tokens = batch.ids.shape
-        rows, width, inner = sentences * tokens, self.config.width, self.config.inner
-        sizes = [(3 * width, width), (width, width), (inner, width), (width, inner)]
-        problems: list[pymfa.Problem] = [
-            pymfa.GemmDesc(rows, n, k, trans_b=True, bias=True) for n, k in sizes
-        ]
-        heads, head_width = self.config.heads, self.config.head_width
-        problems.append(
-            pymfa.AttentionDesc(tokens, tokens, head_width, heads, sentences, mask="bool",
-                                layout="BNHD")
-        )  # fmt: skip
-        self.device.prepare(problems)
+        self.device.prepare(problems(self.config, *batch.ids.shape))
 
     def _normalize(
         self, commands: pymfa.Commands, x: Array, add: Array | None, weights: Any, out: Array

@@ -150,6 +150,36 @@ void entries_keep_everything() {
   CHECK(!jit::load_cached({1, 2, 4}));
 }
 
+void metallibs_are_entries_of_their_own() {
+  Cache cache;
+  const std::string compiler = cache.path("compiler");
+  write(compiler, {1, 2, 3});
+  const jit::CacheKey key = *jit::source_key(compiler, {"-a", "-b"}, "text");
+  CHECK(key == *jit::source_key(compiler, {"-a", "-b"}, "text"));
+  CHECK(key != *jit::source_key(compiler, {"-a", "-b"}, "texts"));
+  CHECK(key != *jit::source_key(compiler, {"-a-b"}, "text"));
+  CHECK(!jit::source_key(cache.path("none"), {"-a", "-b"}, "text"));
+  write(compiler, {1, 2, 3, 4});
+  CHECK(key != *jit::source_key(compiler, {"-a", "-b"}, "text"));
+  unlink(compiler.c_str());
+
+  const std::vector<uint8_t> metallib = {5, 0, 7};
+  CHECK(!jit::load_cached_metallib(key));
+  jit::store_cached_metallib(key, metallib);
+  CHECK(jit::load_cached_metallib(key) == metallib);
+  CHECK(!jit::load_cached(key));
+  const auto good = contents(cache.only_entry());
+  for (size_t size = 0; size < good.size(); ++size) {
+    std::vector<uint8_t> part(good.begin(), good.begin() + std::ptrdiff_t(size));
+    CHECK(!jit::read_metallib_entry(key, part.data(), part.size()));
+    part = good;
+    part[size] ^= uint8_t(1 << size % 8);
+    CHECK(!jit::read_metallib_entry(key, part.data(), part.size()));
+  }
+  jit::store_cached(key, compiled(storing(1)));
+  CHECK(!jit::load_cached_metallib(key));
+}
+
 void keys_differ_in_whatever_matters() {
   auto one = library_of(storing(1)), two = library_of(storing(2));
   std::vector<jit::CacheKey> keys = {key_of(*one), key_of(*two), key_of(*one, {}, Shape::general)};
@@ -361,6 +391,7 @@ int main() {
   threads_and_processes_share_a_folder();  // first: forks before the executor has threads
   second_pipeline_comes_from_the_file();
   entries_keep_everything();
+  metallibs_are_entries_of_their_own();
   keys_differ_in_whatever_matters();
   damaged_entries_are_ignored_and_replaced();
   others_cannot_write_what_is_run();
