@@ -12,7 +12,6 @@ constant uint given_window_y [[function_constant(MFA_CONSTANT_WINDOW_Y)]];
 constant uint given_window_x [[function_constant(MFA_CONSTANT_WINDOW_X)]];
 constant bool given_part_of_window [[function_constant(MFA_CONSTANT_PART_OF_WINDOW)]];
 constant bool given_window_rows [[function_constant(MFA_CONSTANT_WINDOW_ROWS)]];
-constant uint given_transformed_type [[function_constant(MFA_CONSTANT_TRANSFORMED_TYPE)]];
 
 constant uint variant = MFA_OR(given_variant, MFA_VARIANT_IMPLICIT_GEMM);
 constant uint dimensions = MFA_OR(given_dimensions, 2);
@@ -24,29 +23,31 @@ constant bool part_of_window = MFA_OR(given_part_of_window, false);
 constant bool window_rows = MFA_OR(given_window_rows, false) && !part_of_window;
 constant uint data_type = MFA_OR(given_input_type, MFA_TYPE_FLOAT);
 
-constant uint transformed_type = MFA_OR(given_transformed_type, data_type);
-
 constant bool implicit_gemm = variant == MFA_VARIANT_IMPLICIT_GEMM;
 constant bool depthwise = variant == MFA_VARIANT_DEPTHWISE;
 constant bool winograd_data = variant == MFA_VARIANT_WINOGRAD_DATA;
 constant bool winograd_weights = variant == MFA_VARIANT_WINOGRAD_WEIGHTS;
 constant bool winograd_inverse = variant == MFA_VARIANT_WINOGRAD_INVERSE;
-constant bool winograd = winograd_data || winograd_weights || winograd_inverse;
+constant bool winograd_product = variant == MFA_VARIANT_WINOGRAD_PRODUCT;
+constant bool winograd = winograd_data || winograd_weights || winograd_inverse || winograd_product;
 
 constant bool reads_data = !winograd_weights;
-constant bool reads_weights = implicit_gemm || depthwise || winograd_weights;
+constant bool reads_weights = implicit_gemm || depthwise || winograd_weights || winograd_product;
 
 constant bool reads_palettes = reads_weights && palette;
 
 constant bool types_supported =
     (!palette || (known_format && !palette_columns)) &&
-    (data_type == MFA_TYPE_FLOAT || data_type == MFA_TYPE_HALF || data_type == MFA_TYPE_BFLOAT) &&
-    (transformed_type == data_type || transformed_type == MFA_TYPE_FLOAT);
-constant bool winograd_supported = winograd && dimensions == 2 && window_y == 3 && window_x == 3;
-constant bool direct_supported =
-    (implicit_gemm || depthwise) && dimensions >= 1 && dimensions <= 3 && window_size != 0 &&
-    B_trans && !A_trans && (M_simd | N_simd | K_simd) % 8 == 0 && M_tiles <= MFA_MAX_GEMM_ROWS &&
-    M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
+    (data_type == MFA_TYPE_FLOAT || data_type == MFA_TYPE_HALF || data_type == MFA_TYPE_BFLOAT);
+constant bool matrices_supported = (M_simd | N_simd | K_simd) % 8 == 0 &&
+                                   M_tiles <= MFA_MAX_GEMM_ROWS &&
+                                   M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
+constant bool winograd_supported =
+    winograd && dimensions == 2 && window_y == 3 && window_x == 3 &&
+    (!winograd_product || (matrices_supported && (N_simd | K_simd) % MFA_SIMDGROUP_SIZE == 0));
+constant bool direct_supported = (implicit_gemm || depthwise) && dimensions >= 1 &&
+                                 dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
+                                 matrices_supported;
 constant bool convolution_supported = types_supported && (winograd_supported || direct_supported);
 
 struct convolution_buffers {

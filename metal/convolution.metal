@@ -4,19 +4,21 @@
 #include "convolution_depthwise.h"
 #include "convolution_gemm.h"
 #include "winograd.h"
+#include "winograd_product.h"
 
-/// T: of data, weights and output; V: of what is transformed.
-template <typename T, typename V>
+template <typename T>
 inline void transform(const thread convolution_buffers& buffers, threadgroup uchar* memory,
                       uint3 group, mfa_place place) {
   constant mfa_winograd_parameters& p =
       *reinterpret_cast<constant mfa_winograd_parameters*>(buffers.parameters);
   if (winograd_data) {
-    transform_data<T, V>(buffers, p, group, place);
+    transform_data<T>(buffers, p, group, place);
   } else if (winograd_weights) {
-    transform_weights<T, V>(buffers, p, memory, group, place);
+    transform_weights<T>(buffers, p, memory, group, place);
+  } else if (winograd_product) {
+    multiply_transformed<T>(buffers, p, memory, group, place);
   } else {
-    transform_products<T, V>(buffers, p, group, place);
+    transform_products<T>(buffers, p, group, place);
   }
 }
 
@@ -27,10 +29,8 @@ inline void convolve(const thread convolution_buffers& buffers, threadgroup ucha
     convolve_as_gemm<T>(buffers, memory, group, place);
   } else if (depthwise) {
     convolve_depthwise<T>(buffers, memory, group, place);
-  } else if (transformed_type == data_type) {
-    transform<T, T>(buffers, memory, group, place);
   } else {
-    transform<T, float>(buffers, memory, group, place);
+    transform<T>(buffers, memory, group, place);
   }
 }
 

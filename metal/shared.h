@@ -123,9 +123,8 @@
 #define MFA_CONSTANT_WINDOW_Z 452    // uint: the window's size along each dimension; z is the
 #define MFA_CONSTANT_WINDOW_Y 453    // outermost, x the innermost one
 #define MFA_CONSTANT_WINDOW_X 454
-#define MFA_CONSTANT_PART_OF_WINDOW 455    // bool: only some positions of the window take part
-#define MFA_CONSTANT_WINDOW_ROWS 456       // bool: a row of the window is contiguous in the data
-#define MFA_CONSTANT_TRANSFORMED_TYPE 457  // uint, MTLDataType of what Winograd's GEMM multiplies
+#define MFA_CONSTANT_PART_OF_WINDOW 455  // bool: only some positions of the window take part
+#define MFA_CONSTANT_WINDOW_ROWS 456     // bool: a row of the window is contiguous in the data
 
 // ---- Defaults of undefined tile constants.
 #define MFA_DEFAULT_M_SIMD 32
@@ -160,6 +159,7 @@
 #define MFA_VARIANT_WINOGRAD_DATA 2     // data -> transformed data
 #define MFA_VARIANT_WINOGRAD_WEIGHTS 3  // weights, dense or palettized -> transformed weights
 #define MFA_VARIANT_WINOGRAD_INVERSE 4  // products -> output
+#define MFA_VARIANT_WINOGRAD_PRODUCT 5  // transformed data, weights -> products
 
 #define MFA_CAUSAL_NONE 0
 #define MFA_CAUSAL_LOWER_RIGHT 1  // the last query sees every key: column <= row + C - R
@@ -363,9 +363,11 @@ struct mfa_convolution_parameters {
 };
 
 /// Slot 20 of convolution's Winograd variants: F(3x3, 3x3) of two-dimensional images. Tiles are
-/// numbered image by image, row by row. What is transformed is 25 matrices, `plane` elements apart,
-/// whose rows are `leading` apart, a multiple of 32: tiles x C for the data, C x filters for the
-/// weights, tiles x filters for the products. What fills rows up means nothing.
+/// numbered image by image, row by row. What is transformed is 25 matrices of float, `plane`
+/// elements apart, whose rows are `leading` apart, a multiple of 32: tiles x C for the data, C x
+/// filters for the weights, tiles x filters for the products. What fills rows up means nothing. For
+/// the variant that multiplies, data is cut into such sets of matrices for every K_simd channels,
+/// `block` elements apart, the last one filled up with zeros.
 struct mfa_winograd_parameters {
   uint32_t images, height, width, outputs_y, outputs_x, tiles_y, tiles_x;
   int32_t padding_y, padding_x;
@@ -374,7 +376,7 @@ struct mfa_winograd_parameters {
   uint32_t C;                  // weights: input channels of a filter
   uint64_t pixel;              // elements from one pixel of data or output to the next
   uint64_t first_channel;      // of the block in a pixel, or the first filter
-  uint64_t plane, leading;
+  uint64_t plane, leading, block;
 };
 
 #define MFA_CAST_PER_THREAD 8  // elements a thread of `cast` converts
@@ -401,8 +403,12 @@ struct mfa_winograd_parameters {
 #define MFA_WINOGRAD_PLANES 25   // products per tile and pair of channels
 #define MFA_WINOGRAD_TILES 8     // tiles of a threadgroup
 #define MFA_WINOGRAD_FILTERS 32  // of a threadgroup that transforms weights: one for each lane
-// One tap of as many channels as there are lanes; then all taps of K_simd channels, turned over.
-#define MFA_WINOGRAD_WEIGHT_BYTES(K_simd) ((32u + 9u * (K_simd)) * MFA_WINOGRAD_FILTERS * 4u)
+// One tap of K_simd channels, at least as many as there are lanes; then all taps, turned over.
+#define MFA_WINOGRAD_WEIGHT_BYTES(K_simd) \
+  ((MFA_MAX_OF(K_simd, 32u) + 9u * (K_simd)) * MFA_WINOGRAD_FILTERS * 4u)
+// One tap of 32 filters; then all taps and a row of U, K_simd channels of N_simd filters.
+#define MFA_WINOGRAD_PRODUCT_BYTES(N_simd, K_simd) \
+  ((MFA_WINOGRAD_FILTERS + (9u + 5u) * (N_simd)) * (K_simd) * 4u)
 
 /// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
 #define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \

@@ -7,8 +7,8 @@
 //   outputs
 //
 // Interpolation (Toom and Cook) at 0, 1, -1, 1/2 and infinity; docs/convolution.md derives the
-// matrices. Rows are scaled by powers of two, so that neither V nor M can leave the range of half
-// before the result itself does.
+// matrices. Rows are scaled by powers of two, which rounds nothing and keeps V, U and M near the
+// magnitudes of d, g and Y. They are float, whatever the data.
 #pragma once
 
 #include "convolution.h"
@@ -57,9 +57,10 @@ inline winograd_tile find_tile(constant mfa_winograd_parameters& p, uint tile) {
 }
 
 /// One tile of one channel per lane. `guarded`: some pixels or lanes do not exist; they are zeros.
-template <typename T, typename V>
+template <typename T>
 inline void transform_data_tile(constant mfa_winograd_parameters& p, const device T* from,
-                                device V* to, int y, int x, bool active, bool guarded, ulong lane) {
+                                device float* to, int y, int x, bool active, bool guarded,
+                                ulong lane) {
   const ulong row = p.width * p.pixel;
   float d[5][5];
 #pragma clang loop unroll(full)
@@ -85,31 +86,37 @@ inline void transform_data_tile(constant mfa_winograd_parameters& p, const devic
     float line[5];
     transform_five(v[0][i], v[1][i], v[2][i], v[3][i], v[4][i], line);
 #pragma clang loop unroll(full)
-    for (int j = 0; j < 5; ++j) to[ulong(i * 5 + j) * p.plane + lane] = V(line[j]);
+    for (int j = 0; j < 5; ++j) to[ulong(i * 5 + j) * p.plane + lane] = line[j];
   }
 }
 
 /// Threadgroup x: MFA_WINOGRAD_TILES tiles, all channels.
-template <typename T, typename V>
+template <typename T>
 inline void transform_data(const thread convolution_buffers& buffers,
                            constant mfa_winograd_parameters& p, uint3 group, mfa_place place) {
   const uint first = group.x * MFA_WINOGRAD_TILES;
   const uint last = min(first + MFA_WINOGRAD_TILES, p.tiles);
   const device T* data = reinterpret_cast<const device T*>(buffers.data) + p.first_channel;
-  device V* result = reinterpret_cast<device V*>(buffers.result);
+  device float* result = reinterpret_cast<device float*>(buffers.result);
   for (uint tile = first + place.simdgroup; tile < last; tile += place.simdgroups) {
     const winograd_tile at = find_tile(p, tile);
     const int y = int(at.y) - p.padding_y, x = int(at.x) - p.padding_x;
     const bool interior = y >= 0 && x >= 0 && uint(y) + 5 <= p.height && uint(x) + 5 <= p.width;
     const long pixel = (long(at.image) * p.height + y) * long(p.width) + x;
     const device T* from = data + pixel * long(p.pixel);
-    device V* to = result + tile * p.leading;
-    for (uint c = 0; c < p.channels; c += MFA_SIMDGROUP_SIZE) {
+    device float* to = result + tile * p.leading;
+    // Columns come in blocks of p.leading; what the last one has too many is zero.
+    for (uint c = 0, column = 0; c < p.channels || column != 0; c += MFA_SIMDGROUP_SIZE) {
       if (interior && c + MFA_SIMDGROUP_SIZE <= p.channels) {
-        transform_data_tile(p, from + c, to + c, y, x, true, false, place.lane);
+        transform_data_tile(p, from + c, to + column, y, x, true, false, place.lane);
       } else {
-        transform_data_tile(p, from + c, to + c, y, x, c + place.lane < p.channels, true,
+        transform_data_tile(p, from + c, to + column, y, x, c + place.lane < p.channels, true,
                             place.lane);
+      }
+      column += MFA_SIMDGROUP_SIZE;
+      if (column == p.leading) {
+        column = 0;
+        to += p.block;
       }
     }
   }
@@ -124,47 +131,46 @@ inline void threadgroup_written() {
   }
 }
 
-/// One tap of MFA_WINOGRAD_FILTERS filters, a channel per column; `column` is the first one's place
-/// among the weights of a filter. Filters that do not exist repeat the last one, and what channels
-/// that do not exist become is not read.
+/// One tap of MFA_WINOGRAD_FILTERS filters, `width` channels in a row, of which `channels` exist;
+/// `column` is the first one's place among the weights of a filter. Filters that do not exist
+/// repeat the last one, channels that do not exist are zeros.
 template <typename T>
 inline void lay_weights(const thread convolution_buffers& buffers,
                         constant mfa_winograd_parameters& p, uint k, uint column, uint channels,
-                        threadgroup float* rows, mfa_place place) {
-  constexpr uint leading = MFA_SIMDGROUP_SIZE;
+                        uint width, threadgroup float* rows, mfa_place place) {
   const uint filters = p.channels - k, first = uint(p.first_channel) + k;
-  const bool active = place.lane < channels;
+  const uint whole = channels / MFA_SIMDGROUP_SIZE * MFA_SIMDGROUP_SIZE;
   if (palette) {
     const weight_matrix stored = palettized_weights(buffers, p.C);
     weight_group group = load_group(stored, first, column, place.lane);
-    if (channels >= MFA_SIMDGROUP_SIZE) {
-      for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
-        const uint row = first + min(r, filters - 1);
-        if (group_size != 0) group = load_group(stored, row, column, place.lane);
-        rows[r * leading + place.lane] = weight_at(stored, group, row, column, place.lane, true);
-      }
-    } else {
-      for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
-        const uint row = first + min(r, filters - 1);
-        if (group_size != 0) group = load_group(stored, row, column, place.lane);
-        rows[r * leading + place.lane] = weight_at(stored, group, row, column, place.lane, active);
+    for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
+      const uint row = first + min(r, filters - 1);
+      threadgroup float* to = rows + r * width;
+      if (group_size != 0) group = load_group(stored, row, column, place.lane);
+      for (uint c = 0; c < width; c += MFA_SIMDGROUP_SIZE) {
+        if (c < whole) {
+          to[c + place.lane] = weight_at(stored, group, row, column + c, place.lane, true);
+        } else {
+          to[c + place.lane] =
+              weight_at(stored, group, row, column + c, place.lane, c + place.lane < channels);
+        }
       }
     }
     return;
   }
   const device T* weights =
       reinterpret_cast<const device T*>(buffers.weights) + ulong(first) * 9 * p.C + column;
-  if (channels >= MFA_SIMDGROUP_SIZE) {
-    for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
-      const device T* row = weights + ulong(min(r, filters - 1)) * 9 * p.C;
-      rows[r * leading + place.lane] = float(row[place.lane]);
-    }
-  } else {
-    for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
-      const device T* row = weights + ulong(min(r, filters - 1)) * 9 * p.C;
-      float value = 0.0f;
-      if (active) value = float(row[place.lane]);
-      rows[r * leading + place.lane] = value;
+  for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
+    const device T* from = weights + ulong(min(r, filters - 1)) * 9 * p.C;
+    threadgroup float* to = rows + r * width;
+    for (uint c = 0; c < width; c += MFA_SIMDGROUP_SIZE) {
+      if (c < whole) {
+        to[c + place.lane] = float(from[c + place.lane]);
+      } else {
+        float value = 0.0f;
+        if (c + place.lane < channels) value = float(from[c + place.lane]);
+        to[c + place.lane] = value;
+      }
     }
   }
 }
@@ -172,24 +178,25 @@ inline void lay_weights(const thread convolution_buffers& buffers,
 /// Threadgroup (x, y): MFA_WINOGRAD_FILTERS filters x, K_simd channels y. U's columns are filters
 /// but stored weights lie along channels: they are turned over 8x8 at a time. Then a lane
 /// transforms a filter's window of one channel after another.
-template <typename T, typename V>
+template <typename T>
 inline void transform_weights(const thread convolution_buffers& buffers,
                               constant mfa_winograd_parameters& p, threadgroup uchar* memory,
                               uint3 group, mfa_place place) {
   const uint k = group.x * MFA_WINOGRAD_FILTERS, c = group.y * K_simd;
   const uint tap_size = uint(K_simd) * MFA_WINOGRAD_FILTERS;
+  const uint width = max(uint(K_simd), uint(MFA_SIMDGROUP_SIZE));
   threadgroup float* rows = reinterpret_cast<threadgroup float*>(memory);
-  threadgroup float* turned = rows + MFA_WINOGRAD_FILTERS * MFA_SIMDGROUP_SIZE;
+  threadgroup float* turned = rows + MFA_WINOGRAD_FILTERS * width;
   for (uint tap = 0; tap < 9; ++tap) {
-    lay_weights<T>(buffers, p, k, tap * p.C + c, p.C - c, rows, place);
+    lay_weights<T>(buffers, p, k, tap * p.C + c, p.C - c, width, rows, place);
     threadgroup_written();
-    transpose_tile(rows, MFA_SIMDGROUP_SIZE, turned + tap * tap_size, MFA_WINOGRAD_FILTERS,
-                   MFA_WINOGRAD_FILTERS, K_simd, place);
+    transpose_tile(rows, width, turned + tap * tap_size, MFA_WINOGRAD_FILTERS, MFA_WINOGRAD_FILTERS,
+                   K_simd, place);
     threadgroup_written();
   }
 
   const uint last = min(uint(K_simd), p.C - c);
-  device V* result = reinterpret_cast<device V*>(buffers.result) + c * p.leading + k;
+  device float* result = reinterpret_cast<device float*>(buffers.result) + c * p.leading + k;
   for (uint r = place.simdgroup; r < last; r += place.simdgroups) {
     const threadgroup float* g = turned + r * MFA_WINOGRAD_FILTERS + place.lane;
     float columns[3][5];
@@ -197,19 +204,19 @@ inline void transform_weights(const thread convolution_buffers& buffers,
     for (ushort j = 0; j < 3; ++j) {
       transform_three(g[j * tap_size], g[(3 + j) * tap_size], g[(6 + j) * tap_size], columns[j]);
     }
-    device V* row = result + r * p.leading;
+    device float* row = result + r * p.leading;
 #pragma clang loop unroll(full)
     for (ushort i = 0; i < 5; ++i) {
       float line[5];
       transform_three(columns[0][i], columns[1][i], columns[2][i], line);
 #pragma clang loop unroll(full)
-      for (ushort j = 0; j < 5; ++j) row[ulong(i * 5 + j) * p.plane + place.lane] = V(line[j]);
+      for (ushort j = 0; j < 5; ++j) row[ulong(i * 5 + j) * p.plane + place.lane] = line[j];
     }
   }
 }
 
-template <typename T, typename V>
-inline void transform_products_tile(constant mfa_winograd_parameters& p, const device V* from,
+template <typename T>
+inline void transform_products_tile(constant mfa_winograd_parameters& p, const device float* from,
                                     device T* to, winograd_tile at, float bias, bool active,
                                     ulong lane) {
   float y[5][3];  // [column][row]
@@ -218,7 +225,7 @@ inline void transform_products_tile(constant mfa_winograd_parameters& p, const d
     float m[5];
 #pragma clang loop unroll(full)
     for (ushort i = 0; i < 5; ++i) {
-      m[i] = float(from[ulong(i * 5 + j) * p.plane + lane]);
+      m[i] = from[ulong(i * 5 + j) * p.plane + lane];
     }
     transform_back(m[0], m[1], m[2], m[3], m[4], y[j]);
   }
@@ -238,17 +245,17 @@ inline void transform_products_tile(constant mfa_winograd_parameters& p, const d
 }
 
 /// Threadgroup x: MFA_WINOGRAD_TILES tiles, all filters of the block.
-template <typename T, typename V>
+template <typename T>
 inline void transform_products(const thread convolution_buffers& buffers,
                                constant mfa_winograd_parameters& p, uint3 group, mfa_place place) {
   const uint first = group.x * MFA_WINOGRAD_TILES;
   const uint last = min(first + MFA_WINOGRAD_TILES, p.tiles);
-  const device V* products = reinterpret_cast<const device V*>(buffers.data);
+  const device float* products = reinterpret_cast<const device float*>(buffers.data);
   device T* result = reinterpret_cast<device T*>(buffers.result) + p.first_channel;
   for (uint tile = first + place.simdgroup; tile < last; tile += place.simdgroups) {
     const winograd_tile at = find_tile(p, tile);
     const ulong pixel = (ulong(at.image) * p.outputs_y + at.y) * p.outputs_x + at.x;
-    const device V* from = products + tile * p.leading;
+    const device float* from = products + tile * p.leading;
     device T* to = result + pixel * p.pixel;
     for (uint k = 0; k < p.channels; k += MFA_SIMDGROUP_SIZE) {
       const bool active = k + place.lane < p.channels;

@@ -10,8 +10,12 @@
 //
 // V, U and M of one pair of blocks fit the device's cache. What the inner loop transforms is
 // transformed again in every turn of the outer one: that is cheaper than memory beyond the cache.
+//
+// With few tiles U is most of what these steps write and read. Then weights are transformed and
+// multiplied in one step, and U never leaves a threadgroup (metal/winograd_product.h).
 #include <algorithm>
 #include <cinttypes>
+#include <optional>
 
 #include "host/plan_convolution.h"
 #include "host/tuning.h"
@@ -28,10 +32,10 @@ constexpr double transform_work = 400;
 
 /// The transforms subtract what is nearly equal: in 16 bits that would cost most of the result's.
 constexpr uint32_t transformed_type = MFA_TYPE_FLOAT;
+constexpr uint64_t element = sizeof(float);
 
 struct Shape {
   uint64_t tiles_y, tiles_x, tiles, C, K;  // channels of one group
-  uint32_t element;                        // bytes of what is transformed
   bool kept;                               // U is given
 };
 
@@ -42,13 +46,38 @@ Shape shape_of(const Convolution& problem) {
   shape.tiles = problem.images * shape.tiles_y * shape.tiles_x;
   shape.C = problem.C / problem.groups;
   shape.K = problem.K / problem.groups;
-  shape.element = type_size(transformed_type);
   shape.kept = problem.weights == Weights::winograd;
   return shape;
 }
 
 /// Rows of what is transformed are filled up, so that lanes need no guards.
 uint64_t padded(uint64_t columns) { return round_up(columns, MFA_SIMDGROUP_SIZE); }
+
+/// The block of the step that transforms weights and multiplies at once.
+struct ProductTile {
+  uint16_t M_simd, N_simd, K_simd;  // tiles, filters, channels
+};
+
+/// Whether such a step pays, and with which block. It saves writing and reading U, and reads and
+/// writes the products once for every K_simd channels.
+std::optional<ProductTile> product_tile(const Device& device, const Shape& shape) {
+  constexpr uint64_t most_tiles = 64, most_rows = 64;
+  if (shape.kept || shape.tiles > most_tiles) return {};
+  ProductTile tile = {};
+  tile.M_simd = (uint16_t)round_up(ceil_div(shape.tiles, ceil_div(shape.tiles, most_rows)), 8);
+  tile.N_simd = MFA_WINOGRAD_FILTERS;
+  uint64_t least = 0;
+  for (uint16_t channels = MFA_SIMDGROUP_SIZE; channels <= 128; channels += MFA_SIMDGROUP_SIZE) {
+    if (MFA_WINOGRAD_PRODUCT_BYTES(tile.N_simd, channels) > device.max_threadgroup_memory) break;
+    // The products cost about as much as 12 more channels.
+    uint64_t cost = ceil_div(shape.C, channels) * (channels + 12);
+    if (tile.K_simd && cost > least) continue;
+    tile.K_simd = channels;
+    least = cost;
+  }
+  if (!tile.K_simd) return {};
+  return tile;
+}
 
 /// How tiles and filters are cut, and which of the loops is inside.
 struct Blocks {
@@ -61,7 +90,7 @@ struct Blocks {
 
 void size_blocks(const Shape& shape, Blocks& blocks) {
   auto bytes = [&](uint64_t elements) {
-    return round_up(elements * MFA_WINOGRAD_PLANES * shape.element, 4096);
+    return round_up(elements * MFA_WINOGRAD_PLANES * element, 4096);
   };
   blocks.tile_blocks = ceil_div(shape.tiles, blocks.tiles);
   blocks.filter_blocks = ceil_div(shape.K, blocks.filters);
@@ -96,8 +125,7 @@ Blocks choose_blocks(const Device& device, const Shape& shape) {
     blocks.filters = std::min(shape.K, round_up(ceil_div(shape.K, parts), step));
     blocks.tiles = 1;
     size_blocks(shape, blocks);
-    uint64_t per_tile =
-        MFA_WINOGRAD_PLANES * shape.element * (padded(shape.C) + padded(blocks.filters));
+    uint64_t per_tile = MFA_WINOGRAD_PLANES * element * (padded(shape.C) + padded(blocks.filters));
     uint64_t room = budget > blocks.weights ? (budget - blocks.weights) / per_tile : 0;
     bool last = blocks.filters <= step;
     if (room >= std::min(shape.tiles, step) || last) {
@@ -119,6 +147,27 @@ Blocks choose_blocks(const Device& device, const Shape& shape) {
   return best;
 }
 
+/// All tiles, and as many filters as then fit half of the cache.
+std::optional<Blocks> choose_blocks(const Device& device, const Shape& shape,
+                                    const ProductTile& tile) {
+  auto bytes = [](uint64_t elements) {
+    return round_up(elements * MFA_WINOGRAD_PLANES * element, 4096);
+  };
+  uint64_t rows = round_up(shape.tiles, tile.M_simd), budget = device.cache_size / 2;
+  Blocks blocks = {};
+  blocks.tiles = shape.tiles;
+  blocks.tile_blocks = 1;
+  blocks.tiles_outside = true;
+  blocks.data = bytes(rows * round_up(shape.C, tile.K_simd));
+  uint64_t left = budget > blocks.data ? budget - blocks.data : 0;
+  uint64_t room = left / bytes(rows * tile.N_simd) * tile.N_simd;
+  if (room < std::min<uint64_t>(shape.K, 512)) return {};
+  blocks.filters = std::min(shape.K, room);
+  blocks.filter_blocks = ceil_div(shape.K, blocks.filters);
+  blocks.products = bytes(rows * round_up(blocks.filters, tile.N_simd));
+  return blocks;
+}
+
 /// Adds the steps of one convolution, which all groups but the last share with others.
 class Builder {
  public:
@@ -126,10 +175,12 @@ class Builder {
       : device_(device),
         problem_(problem),
         shape_(shape_of(problem)),
-        blocks_(choose_blocks(device, shape_)),
+        tile_(product_tile(device, shape_)),
+        blocks_(choose()),
         data_(kernel(MFA_VARIANT_WINOGRAD_DATA, false)),
         kept_(problem.weights == Weights::winograd),
         weights_(kernel(MFA_VARIANT_WINOGRAD_WEIGHTS, false)),
+        product_(kernel(MFA_VARIANT_WINOGRAD_PRODUCT, false)),
         products_(kernel(MFA_VARIANT_WINOGRAD_INVERSE, problem.bias)) {}
 
   /// All of U, group by group.
@@ -142,8 +193,8 @@ class Builder {
       p.leading = padded(shape_.K);
       p.plane = shape_.C * p.leading;
       std::vector<Place> places = weight_places();
-      places.push_back({MFA_SLOT_RESULT, Place::Of::result,
-                        group_ * MFA_WINOGRAD_PLANES * p.plane * shape_.element});
+      places.push_back(
+          {MFA_SLOT_RESULT, Place::Of::result, group_ * MFA_WINOGRAD_PLANES * p.plane * element});
       add(weights_, p, ceil_div(p.channels, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
           MFA_WINOGRAD_WEIGHT_BYTES(channels()), std::move(places),
           transform_work * p.channels * shape_.C);
@@ -159,6 +210,10 @@ class Builder {
         blocks_.tiles_outside ? add_data(i) : add_weights(i);
         for (uint64_t j = 0; j < inner; ++j) {
           uint64_t tiles = blocks_.tiles_outside ? i : j, filters = blocks_.tiles_outside ? j : i;
+          if (tile_) {
+            add_transformed_product(filters);
+            continue;
+          }
           blocks_.tiles_outside ? add_weights(filters) : add_data(tiles);
           MFA_TRY(add_product(tiles, filters));
           add_inverse(tiles, filters);
@@ -171,18 +226,36 @@ class Builder {
     plan_.block_sizes[0] = blocks_.tiles;
     plan_.block_sizes[1] = blocks_.filters;
     plan_.reason = "3x3 with stride 1: Winograd F(3x3, 3x3)";
+    if (tile_) {
+      plan_.tile[0] = tile_->M_simd;
+      plan_.tile[1] = tile_->N_simd;
+      plan_.tile[2] = tile_->K_simd;
+      plan_.reason = "3x3 with stride 1, few tiles: Winograd F(3x3, 3x3), weights in one step";
+    }
     return std::move(plan_);
   }
 
  private:
+  /// Forgets tile_ where blocks for it do not fit.
+  Blocks choose() {
+    if (tile_)
+      if (auto blocks = choose_blocks(device_, shape_, *tile_)) return *blocks;
+    tile_.reset();
+    return choose_blocks(device_, shape_);
+  }
+
   KernelDescriptor kernel(uint32_t variant, bool last) const {
     Convolution constants = problem_;
     constants.bias = last;
     if (variant != MFA_VARIANT_WINOGRAD_INVERSE) constants.activation = MFA_ACTIVATION_NONE;
     KernelDescriptor kernel = convolution_kernel(constants, variant);
-    kernel.set("transformed_type", MFA_CONSTANT_TRANSFORMED_TYPE, transformed_type);
     if (variant == MFA_VARIANT_WINOGRAD_WEIGHTS)
       kernel.set("K_simd", MFA_CONSTANT_K_SIMD, channels());
+    if (variant == MFA_VARIANT_WINOGRAD_PRODUCT && tile_) {
+      kernel.set("M_simd", MFA_CONSTANT_M_SIMD, tile_->M_simd);
+      kernel.set("N_simd", MFA_CONSTANT_N_SIMD, tile_->N_simd);
+      kernel.set("K_simd", MFA_CONSTANT_K_SIMD, tile_->K_simd);
+    }
     uint16_t splits = simdgroups();
     kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
     return kernel;
@@ -240,6 +313,11 @@ class Builder {
     p.first_channel = group_ * shape_.C;
     p.leading = padded(shape_.C);
     p.plane = p.tiles * p.leading;
+    if (tile_) {
+      p.leading = tile_->K_simd;
+      p.plane = round_up(p.tiles, tile_->M_simd) * p.leading;
+      p.block = MFA_WINOGRAD_PLANES * p.plane;
+    }
     add(data_, p, ceil_div(p.tiles, MFA_WINOGRAD_TILES), 1, 0,
         {{MFA_SLOT_DATA, Place::Of::data}, {MFA_SLOT_RESULT, Place::Of::workspace, 0}},
         transform_work * p.tiles * shape_.C);
@@ -275,9 +353,9 @@ class Builder {
     gemm.alpha = 1;
     Place weights = {MFA_SLOT_B, Place::Of::workspace, blocks_.data};
     if (kept_)
-      weights = {MFA_SLOT_B, Place::Of::weights,
-                 (group_ * MFA_WINOGRAD_PLANES * gemm.stride_b + filters * blocks_.filters) *
-                     shape_.element};
+      weights = {
+          MFA_SLOT_B, Place::Of::weights,
+          (group_ * MFA_WINOGRAD_PLANES * gemm.stride_b + filters * blocks_.filters) * element};
     auto planned = plan(device_, gemm);
     if (!planned.ok()) return planned.status();
     for (int i = 0; i < 3; ++i) plan_.tile[i] = planned->tile[i];
@@ -291,18 +369,47 @@ class Builder {
     return {};
   }
 
+  /// Products with weights, in pieces that keep a command buffer short and the workers busy.
+  void add_transformed_product(uint64_t block) {
+    uint64_t rows = round_up(shape_.tiles, tile_->M_simd), filters = filters_in(block);
+    double work = (2.0 * MFA_WINOGRAD_PLANES * (double)rows + transform_work) * (double)shape_.C;
+    uint64_t step = tile_->N_simd * std::max<uint64_t>(device_.workers, 1);
+    double room = device_.rate() * seconds_per_command_buffer / (work * (double)step);
+    uint64_t pieces = ceil_div(filters, step * std::max<uint64_t>(1, (uint64_t)room));
+    uint64_t piece = round_up(ceil_div(filters, pieces), step);
+    for (uint64_t first = 0; first < filters; first += piece) {
+      mfa_winograd_parameters p = parameters();
+      p.tiles = (uint32_t)shape_.tiles;
+      p.channels = (uint32_t)std::min(piece, filters - first);
+      p.first_channel = group_ * shape_.K + block * blocks_.filters + first;
+      p.leading = round_up(filters, tile_->N_simd);
+      p.plane = rows * p.leading;
+      uint64_t products = blocks_.data + first * element;
+      std::vector<Place> places = weight_places();
+      places.push_back({MFA_SLOT_DATA, Place::Of::workspace, 0});
+      places.push_back({MFA_SLOT_RESULT, Place::Of::workspace, products});
+      add(product_, p, ceil_div(p.channels, tile_->N_simd), 1,
+          MFA_WINOGRAD_PRODUCT_BYTES(tile_->N_simd, tile_->K_simd), std::move(places),
+          work * p.channels);
+      add_inverse(p, products);
+    }
+  }
+
   void add_inverse(uint64_t tiles, uint64_t filters) {
     mfa_winograd_parameters p = parameters();
     p.first_tile = (uint32_t)(tiles * blocks_.tiles);
     p.tiles = (uint32_t)tiles_in(tiles);
     p.channels = (uint32_t)filters_in(filters);
-    p.pixel = problem_.K;
     p.first_channel = group_ * shape_.K + filters * blocks_.filters;
     p.leading = padded(p.channels);
     p.plane = p.tiles * p.leading;
-    std::vector<Place> places = {
-        {MFA_SLOT_DATA, Place::Of::workspace, blocks_.data + blocks_.weights},
-        {MFA_SLOT_RESULT, Place::Of::result}};
+    add_inverse(p, blocks_.data + blocks_.weights);
+  }
+
+  void add_inverse(mfa_winograd_parameters p, uint64_t products) {
+    p.pixel = problem_.K;
+    std::vector<Place> places = {{MFA_SLOT_DATA, Place::Of::workspace, products},
+                                 {MFA_SLOT_RESULT, Place::Of::result}};
     if (problem_.bias) places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
     add(products_, p, ceil_div(p.tiles, MFA_WINOGRAD_TILES), 1, 0, std::move(places),
         transform_work * p.tiles * p.channels);
@@ -311,10 +418,11 @@ class Builder {
   const Device& device_;
   const Convolution& problem_;
   Shape shape_;
+  std::optional<ProductTile> tile_;
   Blocks blocks_;
   KernelDescriptor data_;
   bool kept_;  // U is an operand
-  KernelDescriptor weights_, products_;
+  KernelDescriptor weights_, product_, products_;
   Plan plan_;
   uint64_t group_ = 0;
 };
@@ -347,7 +455,7 @@ bool winograd_pays(const Convolution& problem) {
 
 uint64_t winograd_weight_bytes(const Convolution& problem) {
   Shape shape = shape_of(problem);
-  return problem.groups * MFA_WINOGRAD_PLANES * shape.C * padded(shape.K) * shape.element;
+  return problem.groups * MFA_WINOGRAD_PLANES * shape.C * padded(shape.K) * element;
 }
 
 Outcome<Plan> plan_winograd_weights(const Device& device, const Convolution& problem) {
