@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pymfa
 from pymfa.conformance.families import family_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
+from guarded import guarded
 
 Run = Callable[..., None]
 
@@ -48,8 +50,11 @@ def run(
 ) -> Iterator[Run]:
     """run(name, {slot: array}, threads=... or groups=..., group=..., constants={index: value})
 
-    The width-1 path runs the same on copies. Every array must end the same to the bit; or, if there
-    is a `check` because the order of a float sum is open, the check must hold for both.
+    The vector path runs on copies of the arrays behind which lies memory that nobody may touch,
+    then on such with that memory before them: a kernel that does touch it ends the process. Only
+    one that itself reads beyond its operands goes without that `fence`. The width-1 path runs on
+    other copies. Every array must end the same to the bit; or, if there is a `check` because the
+    order of a float sum is open, the check must hold for each.
     """
     verified: dict[str, bool] = {}  # family: all bits were the same
 
@@ -62,12 +67,14 @@ def run(
         groups: tuple[int, ...] | None = None,
         constants: Mapping[int, Any] | None = None,
         check: Callable[[], None] | None = None,
+        fence: bool = True,
     ) -> None:
-        twins = {slot: _copy(value) for slot, value in buffers.items()}
+        places = [guarded, partial(guarded, front=True)] if fence else [np.copy]
+        runs = [(library, _copies(buffers, place)) for place in places]
+        if reference is not None:
+            runs.append((reference, _copies(buffers, np.copy)))
         same = True
-        for on, bound in ((library, buffers), (reference, twins)):
-            if on is None:
-                continue
+        for i, (on, bound) in enumerate(runs):
             pipeline = on.pipeline(name, constants=constants or {})
             with on.device.commands() as commands:
                 commands.dispatch(
@@ -77,12 +84,13 @@ def run(
                     threadgroups=groups,
                     threads_per_threadgroup=group,
                 )
-            if on is library:
-                if check is not None:
-                    check()
+            if i > 0 and _same(f"{name} on {on.device.name}", buffers, bound, check is None):
                 continue
-            same = _same(name, buffers, twins, exact=check is None)
-            if not same and check is not None:
+            same = same and i == 0
+            for slot, value in bound.items():
+                if (array := _array(buffers[slot])) is not None:
+                    array[...] = _array(value)
+            if check is not None:
                 check()
         family = family_of(name)
         verified[family] = verified.get(family, True) and same
@@ -125,18 +133,27 @@ def _array(value: Any) -> Any:
     return value if isinstance(value, np.ndarray) and value.ndim else None
 
 
-def _copy(value: Any) -> Any:
-    array = _array(value)
-    if array is None:
-        return value
-    return (np.copy(array), value[1]) if isinstance(value, tuple) else np.copy(array)
+def _copies(buffers: Mapping[int, Any], copy: Callable[[Any], Any]) -> dict[int, Any]:
+    """An array at two slots is one array among the copies, too."""
+    made: dict[int, Any] = {}
+    copies = {}
+    for slot, value in buffers.items():
+        array = _array(value)
+        if array is None:
+            copies[slot] = value
+            continue
+        if id(array) not in made:
+            made[id(array)] = copy(array)
+        twin = made[id(array)]
+        copies[slot] = (twin, value[1]) if isinstance(value, tuple) else twin
+    return copies
 
 
-def _same(name: str, buffers: Mapping[int, Any], twins: Mapping[int, Any], exact: bool) -> bool:
-    """Whether all bits are. If not and not `exact`, the arrays get the width-1 path's values."""
+def _same(name: str, buffers: Mapping[int, Any], others: Mapping[int, Any], exact: bool) -> bool:
+    """Whether another run came to the same bits; an error if not, where they must be `exact`."""
     same = True
     for slot, value in buffers.items():
-        ours, theirs = _array(value), _array(twins[slot])
+        ours, theirs = _array(value), _array(others[slot])
         if ours is None or ours.tobytes() == theirs.tobytes():
             continue
         same = False
@@ -144,9 +161,8 @@ def _same(name: str, buffers: Mapping[int, Any], twins: Mapping[int, Any], exact
             ours, theirs = ours.ravel(), theirs.ravel()
             differ = [i for i in range(ours.size) if ours[i].tobytes() != theirs[i].tobytes()]
             raise AssertionError(
-                f"{name}: buffer {slot}: {len(differ)} of {ours.size} values differ between the "
-                f"vector and the width-1 path; the first at {differ[0]}: {ours[differ[0]]!r} and "
-                f"{theirs[differ[0]]!r}"
+                f"{name}: buffer {slot}: {len(differ)} of {ours.size} values are not those of the "
+                f"first run of the vector path; the first at {differ[0]}: {theirs[differ[0]]!r} "
+                f"instead of {ours[differ[0]]!r}"
             )
-        ours[...] = theirs
     return same

@@ -100,19 +100,53 @@ def test_quantize(run: Any, dtype: np.dtype[Any], kind: str) -> None:
     np.testing.assert_array_equal(both, (decode(codes, element) * steps).astype(dtype))
 
 
+def steps(array: Any) -> Any:
+    return np.array([s // array.itemsize for s in array.strides], np.int64)
+
+
+@pytest.fixture
+def launch(run: Any, library: Any) -> Any:
+    """launch(kernel, w, x, y, groups=...): binds by name what MLX's host code binds.
+
+    Slots differ: qmm_n and the kernels for few vectors have no global scale between the scales and
+    x, the others have one even where they do not use it.
+    """
+
+    def call(
+        kernel: str, w: Weights, x: Any, y: Any, *, groups: tuple[int, ...],
+        group: tuple[int, ...] = (32, 2), constants: Any = None, **more: Any,
+    ) -> None:  # fmt: skip
+        k, n = np.int32(x.shape[-1]), np.int32(y.shape[-1])
+        named = {
+            "w": w.packed, "scales": w.scales, "global_scale": ONE, "x": x, "y": y,
+            "in_vec_size": k, "K": k, "out_vec_size": n, "N": n, "M": np.int32(y.shape[-2]),
+            "x_batch_ndims": np.int32(x.ndim - 2), "x_shape": np.array(x.shape, np.int32),
+            "x_strides": steps(x), "w_batch_ndims": np.int32(w.packed.ndim - 2),
+            "w_shape": np.array(w.packed.shape, np.int32), "w_strides": steps(w.packed),
+            "s_strides": steps(w.scales), **more,
+        }  # fmt: skip
+        slots = {a.name: a.slot for a in library.function(kernel).arguments if a.slot is not None}
+        buffers = {slot: named[name] for name, slot in slots.items()}
+        run(kernel, buffers, groups=groups, group=group, constants=constants)
+
+    return call
+
+
 @dtypes
 @kinds
-def test_matrix_vector(run: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """qmv for any shape, qmv_fast for whole blocks."""
+def test_matrix_vector(launch: Any, dtype: np.dtype[Any], kind: str) -> None:
+    """qmv for any shape, qmv_fast for whole blocks; one matrix, then one for each batch."""
     rng = np.random.default_rng(3)
     for n, k, fast in ((19, 192, False), (16, 1024, True)):
-        w = Weights(rng, (n, k), kind)
-        x = random(rng, (3, k), dtype)
-        y = np.zeros((3, n), dtype)
-        kernel = w.prefix(f"qmv{'_fast' if fast else ''}", dtype) + "_batch_0_pr_0_hgs_0_r_4"
-        buffers = dict(enumerate((w.packed, w.scales, ONE, x, y, np.int32(k), np.int32(n))))
-        run(kernel, buffers, groups=(3, -(-n // 8), 1), group=(32, 2))
-        check(y, x, w.values.T, np.abs(w.values.T), kernel)
+        for batch in ((), (2,)):
+            w = Weights(rng, (*batch, n, k), kind)
+            x = random(rng, (*batch, 3, k), dtype)
+            y = np.zeros((*batch, 3, n), dtype)
+            kernel = w.prefix(f"qmv{'_fast' if fast else ''}", dtype)
+            kernel += f"_batch_{len(batch)}_pr_0_hgs_0_r_4"
+            launch(kernel, w, x, y, groups=(3, -(-n // 8), *batch))
+            values = w.values.swapaxes(-1, -2)
+            check(y, x, values, np.abs(values), kernel)
 
 
 @dtypes
@@ -143,80 +177,162 @@ def test_global_scale(run: Any, dtype: np.dtype[Any], kind: str) -> None:
 @dtypes
 @kinds
 @pytest.mark.parametrize("form", ["quad", "wide"])
-def test_few_vectors(run: Any, dtype: np.dtype[Any], kind: str, form: str) -> None:
+def test_few_vectors(launch: Any, dtype: np.dtype[Any], kind: str, form: str) -> None:
     rng = np.random.default_rng(5)
     n, k = (40, 128) if form == "quad" else (19, 192)
     w = Weights(rng, (n, k), kind)
     x = random(rng, (4, k), dtype)
     y = np.zeros((4, n), dtype)
     kernel = w.prefix(f"qmv_{form}", dtype)
-    buffers = dict(enumerate((w.packed, w.scales, x, y, np.int32(k), np.int32(n))))
     if form == "quad":
-        run(f"{kernel}_d_128_batch_0", buffers, groups=(4, -(-n // 64), 1), group=(32,))
+        kernel += "_d_128_batch_0"
+        launch(kernel, w, x, y, groups=(4, -(-n // 64), 1), group=(32,))
     else:
-        buffers[6] = np.int32(4)
-        run(f"{kernel}_nv_4_kl_16_batch_0", buffers, groups=(1, -(-n // 4), 1), group=(32, 2))
+        kernel += "_nv_4_kl_16_batch_0"
+        launch(kernel, w, x, y, groups=(1, -(-n // 4), 1))
     check(y, x, w.values.T, np.abs(w.values.T), kernel)
 
 
 @dtypes
 @kinds
-def test_vector_matrix(run: Any, dtype: np.dtype[Any], kind: str) -> None:
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["one", "batched"])
+def test_vector_matrix(
+    launch: Any, dtype: np.dtype[Any], kind: str, batch: tuple[int, ...]
+) -> None:
     rng = np.random.default_rng(6)
     k, n = 96, 128
-    w = Weights(rng, (k, n), kind)
-    x = random(rng, (2, k), dtype)
-    y = np.zeros((2, n), dtype)
-    kernel = w.prefix("qvm", dtype) + "_batch_0"
-    buffers = dict(enumerate((w.packed, w.scales, ONE, x, y, np.int32(k), np.int32(n))))
+    w = Weights(rng, (*batch, k, n), kind)
+    x = random(rng, (*batch, 2, k), dtype)
+    y = np.zeros((*batch, 2, n), dtype)
+    kernel = w.prefix("qvm", dtype) + f"_batch_{len(batch)}"
     # Each of the two simdgroups makes as many columns as share a scale.
-    run(kernel, buffers, groups=(2, -(-n // (2 * KINDS[kind][2])), 1), group=(32, 2))
+    launch(kernel, w, x, y, groups=(2, -(-n // (2 * KINDS[kind][2])), *(batch or (1,))))
     check(y, x, w.values, np.abs(w.values), kernel)
 
 
 @dtypes
 @kinds
-def test_matrix_matrix(run: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """Weights transposed, as MLX's layers hold them."""
-    rng = np.random.default_rng(7)
-    m, n, k = 37, 45, 128
-    w = Weights(rng, (n, k), kind)
-    x = random(rng, (m, k), dtype)
-    y = np.zeros((m, n), dtype)
-    kernel = w.prefix("qmm_t", dtype) + "_alN_false_batch_0"
-    sizes = [np.int32(s) for s in (k, n, m)]
-    buffers = dict(enumerate((w.packed, w.scales, ONE, x, y, *sizes)))
-    run(kernel, buffers, groups=(-(-n // 32), -(-m // 32), 1), group=(32, 2, 2))
-    check(y, x, w.values.T, np.abs(w.values.T), kernel)
+def test_vector_matrix_in_parts(launch: Any, dtype: np.dtype[Any], kind: str) -> None:
+    """Eight ranges of k, the last one shorter; another kernel adds up what they give.
+
+    With less than a whole block in a range, the kernel would use weights it never loaded.
+    """
+    rng = np.random.default_rng(9)
+    k, n, parts = 506, 64, 8
+    size = -(-k // parts)
+    w = Weights(rng, (k, n), kind)
+    x = random(rng, (1, k), dtype)
+    y = np.zeros((parts, 1, n), dtype)
+    kernel = w.prefix("qvm_split_k", dtype) + f"_spk_{parts}"
+    launch(
+        kernel, w, x, y, groups=(1, -(-n // (2 * KINDS[kind][2])), parts),
+        in_vec_size=np.int32(size), final_block_size=np.int32(k - (parts - 1) * size),
+        x_batch_ndims=np.int32(1), x_shape=np.array([parts, 1, size], np.int32),
+        x_strides=np.array([size, size, 1], np.int64), w_batch_ndims=np.int32(1),
+        w_shape=np.array([parts, size, w.packed.shape[1]], np.int32),
+        w_strides=np.array([size * w.packed.shape[1], *steps(w.packed)], np.int64),
+        s_strides=np.array([size * w.scales.shape[1], *steps(w.scales)], np.int64),
+    )  # fmt: skip
+    for i in range(parts):
+        rows = slice(i * size, (i + 1) * size)
+        check(y[i], x[:, rows], w.values[rows], np.abs(w.values[rows]), f"{kernel} {i}")
 
 
 @dtypes
 @kinds
-def test_gathered(run: Any, library: Any, dtype: np.dtype[Any], kind: str) -> None:
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["one", "batched"])
+@pytest.mark.parametrize("transposed", [True, False], ids=["t", "n"])
+def test_matrix_matrix(
+    launch: Any, dtype: np.dtype[Any], kind: str, transposed: bool,
+    batch: tuple[int, ...],
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(7)
+    m, n, k = (37, 45, 128) if transposed else (37, 64, 96)
+    w = Weights(rng, (*batch, *((n, k) if transposed else (k, n))), kind)
+    x = random(rng, (*batch, m, k), dtype)
+    y = np.zeros((*batch, m, n), dtype)
+    kernel = w.prefix(f"qmm_{'t' if transposed else 'n'}", dtype)
+    kernel += f"{'_alN_false' if transposed else ''}_batch_{len(batch)}"
+    launch(kernel, w, x, y, groups=(-(-n // 32), -(-m // 32), *(batch or (1,))),
+           group=(32, 2, 2))  # fmt: skip
+    values = w.values.swapaxes(-1, -2) if transposed else w.values
+    check(y, x, values, np.abs(values), kernel)
+
+
+@dtypes
+@kinds
+def test_matrix_matrix_in_parts(launch: Any, dtype: np.dtype[Any], kind: str) -> None:
+    """Two halves of k, each a matrix of its own."""
+    rng = np.random.default_rng(10)
+    m, n, k = 37, 45, 128
+    w = Weights(rng, (n, k), kind)
+    x = random(rng, (m, k), dtype)
+    y = np.zeros((2, m, n), np.float32)
+    kernel = w.prefix("qmm_t_splitk", dtype) + "_alN_false"
+    launch(
+        kernel, w, x, y, groups=(-(-n // 32), -(-m // 32), 2), group=(32, 2, 2),
+        k_partition_size=np.int32(k // 2), split_k_partition_stride=np.int32(m * n),
+    )  # fmt: skip
+    for i in range(2):
+        half = w.values.T[i * k // 2 : (i + 1) * k // 2]
+        check(y[i].astype(dtype), x[:, i * k // 2 : (i + 1) * k // 2], half, np.abs(half), kernel)
+
+
+# Name: whether the matrices are transposed, and of a size without remainders.
+GATHERED = {
+    "gather_qmv": (True, False), "gather_qmv_fast": (True, True), "gather_qvm": (False, False),
+    "gather_qmm_t": (True, False), "gather_qmm_n": (False, False),
+}  # fmt: skip
+
+
+@dtypes
+@kinds
+@pytest.mark.parametrize("name", GATHERED)
+def test_gathered(launch: Any, dtype: np.dtype[Any], kind: str, name: str) -> None:
     """Vectors and matrices named by indices."""
     rng = np.random.default_rng(8)
-    n, k = 19, 192
-    w = Weights(rng, (4, n, k), kind)
-    x = random(rng, (3, 1, k), dtype)
+    transposed, whole = GATHERED[name]
+    n, k = (16, 512) if whole else (19, 192) if transposed else (64, 96)
+    m = 37 if "qmm" in name else 1
+    w = Weights(rng, (4, *((n, k) if transposed else (k, n))), kind)
+    x = random(rng, (3, m, k), dtype)
     left, right = np.array([2, 0, 1, 2, 0], np.uint32), np.array([3, 3, 0, 1, 2], np.uint32)
-    y = np.zeros((5, n), dtype)
+    y = np.zeros((5, m, n), dtype)
     one = np.array([1], np.int64)
-    strides = [np.array([s // a.itemsize for s in a.strides], np.int64)
-               for a in (x, w.packed, w.scales)]  # fmt: skip
-    named = {
-        "w": w.packed, "scales": w.scales, "global_scale": ONE, "x": x, "y": y,
-        "lhs_indices": left, "rhs_indices": right, "in_vec_size": np.int32(k),
-        "out_vec_size": np.int32(n), "x_batch_ndims": np.int32(1),
-        "x_shape": np.array(x.shape, np.int32), "x_strides": strides[0],
-        "w_batch_ndims": np.int32(1), "w_shape": np.array(w.packed.shape, np.int32),
-        "w_strides": strides[1], "s_strides": strides[2], "batch_ndims": np.int32(1),
-        "batch_shape": np.array([5], np.int32), "lhs_strides": one, "rhs_strides": one,
-    }  # fmt: skip
-    kernel = w.prefix("gather_qmv", dtype)
-    buffers = {a.slot: named[a.name] for a in library.function(kernel).arguments}
-    run(kernel, buffers, groups=(1, -(-n // 8), 5), group=(32, 2))
-    check(y[:, None], x[left], w.values[right].swapaxes(-1, -2),
-          np.abs(w.values[right]).swapaxes(-1, -2), kernel)  # fmt: skip
+    kernel = w.prefix(name, dtype) + ("_alN_false" if name.endswith("_t") else "")
+    columns = {"gather_qmv": 8, "gather_qmv_fast": 8, "gather_qvm": 2 * KINDS[kind][2]}
+    tiles = (-(-n // 32), -(-m // 32)) if "qmm" in name else (m, -(-n // columns[name]))
+    launch(kernel, w, x, y, groups=(*tiles, 5), group=(32, 2, 2) if "qmm" in name else (32, 2),
+           lhs_indices=left, rhs_indices=right, batch_ndims=np.int32(1),
+           batch_shape=np.array([5], np.int32), lhs_strides=one, rhs_strides=one)  # fmt: skip
+    values = w.values.swapaxes(-1, -2) if transposed else w.values
+    check(y, x[left], values[right], np.abs(values[right]), kernel)
+
+
+@dtypes
+@kinds
+@pytest.mark.parametrize("transposed", [True, False], ids=["nt", "nn"])
+def test_sorted_rows(launch: Any, dtype: np.dtype[Any], kind: str, transposed: bool) -> None:
+    """Rows of x, sorted by the matrix each of them meets; some matrices meet none."""
+    rng = np.random.default_rng(11)
+    n, k = (45, 96) if transposed else (64, 96)
+    counts = [20, 0, 17, 5]
+    m = sum(counts)
+    w = Weights(rng, (4, *((n, k) if transposed else (k, n))), kind)
+    x = random(rng, (m, k), dtype)
+    y = np.zeros((m, n), dtype)
+    kernel = w.prefix(f"gather_qmm_rhs_{'nt' if transposed else 'nn'}", dtype)
+    kernel += "_bm_16_bn_32_bk_32_wm_1_wn_2"
+    offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
+    tiles = sum(-(-count // 16) for count in counts)
+    constants = {201: n % 32 == 0, 202: k % 32 == 0}  # whole blocks
+    launch(kernel, w, x, y, groups=(-(-n // 32), tiles, 1), group=(32, 2, 1),
+           constants=constants, offsets=offsets, num_groups=np.int32(4))  # fmt: skip
+    values = w.values.swapaxes(-1, -2) if transposed else w.values
+    for i, (start, count) in enumerate(zip(offsets, counts, strict=True)):
+        rows = slice(start, start + count)
+        if count:
+            check(y[rows], x[rows], values[i], np.abs(values[i]), f"{kernel} {i}")
 
 
 def test_conversions(run: Any) -> None:

@@ -23,7 +23,7 @@ def multiply(run: Any, kernel: str, a: Any, b: Any, **options: Any) -> Any:
     launch = steel.gemm(kernel, a, b, d, **options)
     # With a C and ragged rows the kernel reads rows of C behind the last (docs/validation.md).
     run(kernel, launch.buffers, constants=launch.constants, groups=launch.groups,
-        group=launch.group)  # fmt: skip
+        group=launch.group, fence="c" not in options)  # fmt: skip
     return d
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from apple_kernels import metallib_path, type_name
+from test_convolution import Case, implicit_gemm
 from tolerance import random
 
 import pymfa
@@ -57,3 +58,21 @@ def test_what_a_kernel_reads_beyond_its_operand_is_reported(checked: pymfa.Libra
     call = steel.gemm(kernel, a, b, np.zeros((32, 32), np.float32)).call(checked)
     with pytest.raises(pymfa.Failure, match=r"out of bounds: thread .* argument 'B'"):
         call()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 32])
+def test_filters_behind_the_last_are_read(checked: pymfa.Library, channels: int) -> None:
+    """Tiles of 32 filters where there are 20: reported, and the result is right all the same."""
+    case = Case(np.dtype(np.float32), (2, 11, 9, channels), 20, (3, 3), 1, 1)
+    kernel, launch = implicit_gemm(case, 32, 1)
+    with (
+        pytest.raises(pymfa.Failure, match=r"out of bounds: thread .* reads .* of argument 'B'"),
+        checked.device.commands() as commands,
+    ):
+        commands.dispatch(
+            checked.pipeline(kernel),
+            buffers=launch["buffers"],
+            threadgroups=launch["groups"],
+            threads_per_threadgroup=launch["group"],
+        )
+    case.check(kernel)
