@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from apple_kernels import metallib_path, type_name
-from test_convolution import Case, implicit_gemm
+from convolution_case import Case, implicit_gemm
 from tolerance import random
 
 import pymfa
