@@ -216,13 +216,14 @@ void split_freezes(llvm::Function& function) {
   }
 }
 
-bool fast_math(const llvm::Module& module) {
+/// Whether !air.compile_options names it.
+bool has_option(const llvm::Module& module, llvm::StringRef name) {
   const llvm::NamedMDNode* options = module.getNamedMetadata("air.compile_options");
   if (!options) return false;
   for (const llvm::MDNode* option : options->operands())
     for (const llvm::MDOperand& operand : option->operands())
       if (const auto* text = llvm::dyn_cast_or_null<llvm::MDString>(operand.get()))
-        if (text->getString() == "air.compile.fast_math_enable") return true;
+        if (text->getString() == name) return true;
   return false;
 }
 
@@ -241,9 +242,14 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
   if (!metadata) return metadata.take_error();
 
   Specialized out;
-  out.fast_math = fast_math(module);
+  out.fast_math = has_option(module, "air.compile.fast_math_enable");
+  out.flush_subnormals = has_option(module, "air.compile.denorms_disable");
   if (auto together = link_visible(module, linked); !together) return together.take_error();
   adopt_target(module, kernel, target);
+  // Keeps comparisons of floats with zero from becoming comparisons of bits.
+  if (out.flush_subnormals)
+    for (llvm::Function& function : module)
+      if (!function.isDeclaration()) function.addFnAttr(kDenormals, "preserve-sign,preserve-sign");
   if (!linked.empty()) lower_function_tables(module, linked);
   // Constructors compute with air.* functions too, so these go first.
   lower_calls(module);

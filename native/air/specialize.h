@@ -48,9 +48,14 @@ Result<Reflection> reflect(const FunctionRecord& record);
 struct Specialized {
   std::unique_ptr<llvm::Module> module;
   llvm::Function* kernel = nullptr;
-  Reflection reflection;   // `active` filled in from the predicates
-  bool fast_math = false;  // air.compile.fast_math_enable
+  Reflection reflection;          // `active` filled in from the predicates
+  bool fast_math = false;         // air.compile.fast_math_enable
+  bool flush_subnormals = false;  // air.compile.denorms_disable
 };
+
+/// LLVM's attribute for what float arithmetic does with subnormal numbers: whoever moves the code
+/// of the kernel to another function takes it along.
+inline constexpr char kDenormals[] = "denormal-fp-math-f32";
 
 /// Loads the bitcode, binds the constants, folds everything that follows from them and brings the
 /// module into the canonical form the vectoriser and the reference path take:

@@ -38,6 +38,7 @@ struct Code {
   uint32_t scratch_bytes = 0;        // per simdgroup (vector path) or per thread (reference path)
   uint32_t stack_bytes = 64 * 1024;  // machine stack one call needs at most
   bool barriers = false;             // calls mfa_rt_barrier
+  bool flush_subnormals = false;     // float arithmetic takes subnormal numbers for zero
   mutable uint32_t group_nanoseconds = 0;  // what a threadgroup took last time; the executor's note
 };
 

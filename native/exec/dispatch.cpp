@@ -9,6 +9,7 @@
 #include <deque>
 #include <string>
 
+#include "exec/float_mode.h"
 #include "exec/lanes.h"
 #include "exec/order.h"
 #include "exec/pool.h"
@@ -105,6 +106,7 @@ class Grid final : public Job {
   /// Runs claimed groups until none is left, or for about `limit` nanoseconds. True if none is.
   bool claim(Arena& arena, uint64_t limit) {
     if (next_.load(std::memory_order_relaxed) >= count_) return true;
+    const FloatMode mode(code().flush_subnormals);  // fibers take it over
     Clock::time_point start = Clock::now();
     uint64_t done = 0, elapsed = 0;
     for (;;) {

@@ -132,8 +132,9 @@ If<Archive, T, air::Reflection> visit(Archive& archive, T& reflection) {
 template <class Archive, class T>
 If<Archive, T, exec::Code> visit(Archive& archive, T& code) {
   // Addresses and times mean nothing to another process.
-  auto& [entry, thread, scratch_bytes, stack_bytes, barriers, group_nanoseconds] = code;
-  archive(scratch_bytes, stack_bytes, barriers);
+  auto& [entry, thread, scratch_bytes, stack_bytes, barriers, flush_subnormals, group_nanoseconds] =
+      code;
+  archive(scratch_bytes, stack_bytes, barriers, flush_subnormals);
 }
 
 template <class Archive, class T>

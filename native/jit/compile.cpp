@@ -95,6 +95,7 @@ Result<CompiledObject> compile_in(llvm::LLVMContext& context, const air::Functio
   auto out = make_entry(*kernel, **target, path, shape);
   if (!out) return out.take_error();
   out->reflection = std::move(reflection);
+  out->code.flush_subnormals = kernel->flush_subnormals;
   const char* stage = path == Path::validated        ? "validated"
                       : path == Path::reference      ? "reference"
                       : shape == exec::Shape::linear ? "vector"

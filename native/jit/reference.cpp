@@ -76,6 +76,8 @@ class Builder {
     Type* i32 = Type::getInt32Ty(context_);
     auto* type = llvm::FunctionType::get(Type::getVoidTy(context_), {pointer, i32, pointer}, false);
     thread_ = Function::Create(type, Function::ExternalLinkage, "", module_);
+    if (kernel->hasFnAttribute(air::kDenormals))
+      thread_->addFnAttr(kernel->getFnAttribute(air::kDenormals));
     group_ = thread_->getArg(0);
     auto* prologue = BasicBlock::Create(context_, "prologue", thread_);
     thread_->splice(thread_->end(), kernel);

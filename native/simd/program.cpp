@@ -219,6 +219,7 @@ Result<Function*> make_program(air::Specialized& kernel, TargetMachine& target, 
   b.SetInsertPoint(&entry, entry.getFirstNonPHIOrDbgOrAlloca());
   replace_static_memory(b, access, *f, static_threadgroup_memory(m));
   if (NamedMDNode* node = m.getNamedMetadata("air.kernel")) node->eraseFromParent();
+  if (k->hasFnAttribute(air::kDenormals)) f->addFnAttr(k->getFnAttribute(air::kDenormals));
   if (k->use_empty()) k->eraseFromParent();
   kernel.kernel = f;
   for (auto* attribute : {"target-cpu", "target-features"})
