@@ -41,8 +41,8 @@ def main(build: Path, arguments: list[str]) -> int:
             "LD_PRELOAD": runtime(),
             # Memory that is handed out again hides what was done to it; so Python's is malloc's.
             "PYTHONMALLOC": "malloc",
-            "ASAN_OPTIONS": "detect_leaks=1:detect_container_overflow=0:exitcode=0"
-            f":log_path={folder}/report:malloc_context_size=40",
+            "ASAN_OPTIONS": "detect_leaks=1:detect_container_overflow=0:allow_user_poisoning=0"
+            f":exitcode=0:log_path={folder}/report:malloc_context_size=40",
             "LSAN_OPTIONS": "report_objects=0:max_leaks=0",
             "MFA_LIBRARY": str(build / "native/api/libmfa.so"),
             "MFA_METALC": str(build / "native/metalc/mfa-metalc"),

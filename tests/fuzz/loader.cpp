@@ -32,6 +32,23 @@ std::unique_ptr<llvm::Module> parse(const uint8_t* data, size_t size, llvm::LLVM
   return module;
 }
 
+std::vector<uint8_t> bitcode_of(const llvm::Module& module) {
+  llvm::SmallString<0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::WriteBitcodeToFile(module, stream);
+  return {bytes.begin(), bytes.end()};
+}
+
+bool same(const std::string& text, const uint8_t* data, size_t size) {
+  return text.size() == size && memcmp(text.data(), data, size) == 0;
+}
+
+/// What the mutator made last, which is what runs next: nobody has to parse it again.
+struct {
+  std::string text;
+  std::vector<uint8_t> bitcode;
+} made;
+
 /// All nodes below `node`, each once.
 void collect(llvm::MDNode* node, llvm::SmallVectorImpl<llvm::MDNode*>& nodes) {
   if (!node || llvm::is_contained(nodes, node)) return;
@@ -141,36 +158,40 @@ llvm::TargetMachine& machine() {
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
                                           unsigned int seed) {
   Random random(seed);
-  llvm::LLVMContext context;
-  auto module = parse(data, size, context);
-  if (!module) return 0;
-  for (unsigned i = 0; i <= random() % 3; ++i) {
-    if (random() % 3 == 0)
-      change_code(*module, random, max_size);
-    else
-      change_metadata(*module, random);
+  // What is not valid any more is not worth a run, and neither is the same input again.
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    llvm::LLVMContext context;
+    auto module = parse(data, size, context);
+    if (!module) return 0;
+    for (unsigned i = 0; i <= random() % 3; ++i) {
+      if (random() % 3 == 0)
+        change_code(*module, random, max_size);
+      else
+        change_metadata(*module, random);
+    }
+    if (llvm::verifyModule(*module)) continue;
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module->print(stream, nullptr);
+    stream.flush();
+    if (text.size() > max_size || same(text, data, size)) continue;
+    memcpy(data, text.data(), text.size());
+    made = {std::move(text), bitcode_of(*module)};
+    return made.text.size();
   }
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  module->print(stream, nullptr);
-  stream.flush();
-  if (text.size() > max_size || llvm::verifyModule(*module)) return size;
-  memcpy(data, text.data(), text.size());
-  return text.size();
+  return size;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   mfa::air::FunctionDescription function;
   function.name = "k";
-  {
+  if (same(made.text, data, size)) {
+    function.bitcode = made.bitcode;
+  } else {
     llvm::LLVMContext context;
     auto module = parse(data, size, context);
     if (!module) return -1;
-    std::string bitcode;
-    llvm::raw_string_ostream stream(bitcode);
-    llvm::WriteBitcodeToFile(*module, stream);
-    stream.flush();
-    function.bitcode.assign(bitcode.begin(), bitcode.end());
+    function.bitcode = bitcode_of(*module);
   }
   auto library = mfa::air::Metallib::open(mfa::air::write({function}));
   if (!library) abort();
