@@ -137,7 +137,7 @@
 #define MFA_DEFAULT_R_SPLITS 4
 
 // ---- Limits of the tiles. Larger ones make the kernel do nothing.
-#define MFA_MAX_GEMM_MATRICES 128      // (M_simd / 8) * (N_simd / 8)
+#define MFA_MAX_GEMM_MATRICES 256      // (M_simd / 8) * (N_simd / 8)
 #define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
 #define MFA_MAX_QGEMM_SUMS 32          // VECTOR: sums of a lane
 #define MFA_MAX_ATTENTION_SIMD 64      // R_simd

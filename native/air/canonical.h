@@ -14,6 +14,13 @@ namespace mfa::air {
 /// target, helpers internal and always inlined, no flags that promise the absence of NaN.
 void adopt_target(llvm::Module& module, llvm::Function& kernel, llvm::TargetMachine& target);
 
+/// The constructors' stores -> initialisers of the constants they compute, where they are folded to
+/// stores of constants, and no more constructors. False: some do more, and are left.
+bool evaluate_constructors(llvm::Module& module);
+
+/// Folds what is constant and drops the code behind branches that are never taken.
+void fold_constants(llvm::Function& function);
+
 /// sdiv, udiv, srem, urem: a divisor of 0, and INT_MIN / -1, become a division by 1.
 void guard_divisions(llvm::Function& function);
 

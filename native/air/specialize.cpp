@@ -260,13 +260,14 @@ Result<Specialized> specialize(const FunctionRecord& record, const ConstantValue
 
   Passes passes(target);
   passes.run(module, llvm::AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-  // GlobalOpt evaluates the constructor, which turns derived constants and predicates into
-  // constants. It knows no intrinsics such as umin: those are folded before.
+  // The constructor turns derived constants and predicates into constants. GlobalOpt evaluates
+  // longer ones; it knows no intrinsics such as umin: those are folded before.
   for (llvm::Function* constructor : constructors(module)) passes.run(*constructor, folding());
-  passes.run(module, llvm::GlobalOptPass());
+  if (!evaluate_constructors(module)) passes.run(module, llvm::GlobalOptPass());
   if (auto settled = settle_predicates(module, *metadata, record); !settled)
     return settled.take_error();
   split_freezes(kernel);
+  fold_constants(kernel);
   passes.forget();
   passes.run(module, llvm::GlobalDCEPass());
   passes.run(module, simplification());

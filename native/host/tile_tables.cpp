@@ -121,7 +121,7 @@ const char* set(TileTables& tables, Row& row, const Column<Row>& column, const s
 const char* beyond(const GemmTile& row) {
   uint32_t rows = row.M_simd / 8, matrices = rows * (row.N_simd / 8u);
   if (rows > MFA_MAX_GEMM_ROWS || matrices > MFA_MAX_GEMM_MATRICES)
-    return "expected M_simd of at most 128 and M_simd * N_simd of at most 8192";
+    return "expected M_simd of at most 128 and M_simd * N_simd of at most 16384";
   if (uint32_t(row.M_splits) * row.N_splits > 32) return "expected at most 32 simdgroups";
   return nullptr;
 }
@@ -196,7 +196,12 @@ Outcome<std::unique_ptr<TileTables>> read_tile_tables(const std::string& text) {
   return tables;
 }
 
-std::string preconditions(const GemmTile& row) { return spell(row, gemm_columns); }
+std::string preconditions(const GemmTile& row) {
+  std::string text = spell(row, gemm_columns);
+  if (row.max_padding != UINT32_MAX)
+    add(text, "padding < " + std::to_string(row.max_padding) + " %");
+  return text;
+}
 std::string preconditions(const AttentionTile& row) { return spell(row, attention_columns); }
 
 }  // namespace mfa::host

@@ -23,6 +23,9 @@ struct GemmTile {
   const char* reason;
   // Precondition: a part of the device's description, such as "avx512" or "M2". Null: any device.
   const char* device = nullptr;
+  // Precondition: how much of the multiplications may be of padding, in percent of those that
+  // blocks of 64 x 64 need.
+  uint32_t max_padding = UINT32_MAX;
 };
 
 /// Columns of the table of products with quantized weights. The first row whose preconditions hold

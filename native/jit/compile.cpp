@@ -126,6 +126,7 @@ Result<CompiledObject> compile(const air::FunctionRecord& record, const air::Con
   std::optional<Result<CompiledObject>> out;
   std::string messages;
   auto* context = new llvm::LLVMContext;
+  context->setDiscardValueNames(!dumps());  // only people read them
   context->setDiagnosticHandlerCallBack(&on_diagnostic, &messages);
   auto failure =
       run_guarded([&] { out.emplace(compile_in(*context, record, values, linked, path, shape)); });

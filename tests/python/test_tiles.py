@@ -81,7 +81,7 @@ def test_preconditions(cpu: pymfa.Device, row: str, m: int, dtype: str, taken: b
         (ROW.replace("24", "0"), "N_simd is 0, expected a multiple of 8"),
         (ROW.replace("24", "70000"), "N_simd is 70000, expected a number up to 65535"),
         (ROW.replace("8, 1", "8, 0"), "M_splits is 0, expected at least 1"),
-        (ROW.replace("16, 24", "128, 72"), "too large"),
+        (ROW.replace("16, 24", "128, 136"), "too large"),
         (ROW.replace('"mine"', "mine"), "reason is mine, expected a quoted text"),
         (ROW.replace('"mine"', '"mine'), "expected gemm_tiles, attention_tiles or a row"),
     ],
