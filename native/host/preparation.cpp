@@ -3,6 +3,7 @@
 #include "host/preparation.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <unordered_set>
@@ -12,6 +13,11 @@
 
 namespace mfa::host {
 namespace {
+
+// Kernels in the order of how long they take to compile. One of the longest, begun last, would keep
+// its thread busy when the others have nothing left to do.
+constexpr const char* longest_first[] = {"attention", "decode", "convolution", "qgemm", "bgemm",
+                                         "hgemm",     "sgemm",  "merge",       "cast"};
 
 class Preparation : public std::enable_shared_from_this<Preparation> {
  public:
@@ -103,8 +109,10 @@ void prepare(const std::shared_ptr<Device>& device, std::vector<KernelDescriptor
   // Many problems share a kernel; each counts once.
   std::unordered_set<KernelDescriptor, KernelHash> seen;
   std::vector<KernelDescriptor> distinct;
-  for (const KernelDescriptor& kernel : kernels)
-    if (seen.insert(kernel).second) distinct.push_back(kernel);
+  for (const char* function : longest_first)
+    for (const KernelDescriptor& kernel : kernels)
+      if (strcmp(kernel.function(), function) == 0 && seen.insert(kernel).second)
+        distinct.push_back(kernel);
   std::make_shared<Preparation>(device, std::move(distinct), std::move(progress), std::move(ended))
       ->feed();
 }
