@@ -38,7 +38,10 @@ def _load_ffi() -> Any:
     if header:
         from . import cdef
 
-        return cdef.load(Path(header))
+        try:
+            return cdef.load(Path(header))
+        except OSError as error:
+            raise errors.Failure(f"MFA_HEADER names {header}: {error.strerror}") from None
     from ._abi import ffi
 
     return ffi

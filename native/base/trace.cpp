@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -121,11 +122,19 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
+/// Microseconds with three decimals, with a point whatever the program's locale says.
+std::string microseconds(double seconds) {
+  const long long nanoseconds = std::llround(seconds * 1e9);
+  char text[32];
+  snprintf(text, sizeof text, "%lld.%03lld", nanoseconds / 1000, nanoseconds % 1000);
+  return text;
+}
+
 void write_event(FILE* file, const Event& event, int process) {
   fprintf(file, "{\"ph\":\"%c\",\"cat\":\"%s\",\"name\":%s,\"pid\":%d,\"tid\":%u", event.phase,
           event.category, quoted(event.name).c_str(), process, event.row);
-  if (event.phase != 'M') fprintf(file, ",\"ts\":%.3f", event.start * 1e6);
-  if (event.phase == 'X') fprintf(file, ",\"dur\":%.3f", event.duration * 1e6);
+  if (event.phase != 'M') fprintf(file, ",\"ts\":%s", microseconds(event.start).c_str());
+  if (event.phase == 'X') fprintf(file, ",\"dur\":%s", microseconds(event.duration).c_str());
   if (event.id != 0) fprintf(file, ",\"id\":\"0x%llx\"", static_cast<unsigned long long>(event.id));
   fprintf(file, ",\"args\":{%s}}", event.arguments.c_str());
 }

@@ -164,7 +164,7 @@ def _empty_cache(code: str) -> float:
 
 
 def together(of: str, label: str) -> Iterator[Case]:
-    case = _case("prepare", label, lambda: _empty_cache(call("prepare", True, of)), 3)
+    case = _case("prepare", label, lambda: _empty_cache(call("prepare", True, of)), 5)
     case.contenders["one after the other"] = lambda: _empty_cache(call("prepare", False, of))
     case.against = "one after the other"
     yield case

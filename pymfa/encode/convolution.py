@@ -166,7 +166,7 @@ def describe(
     if w[-1] * groups != x[-1]:
         raise InvalidValue(
             f"{NAME}: w has {w[-1]} input channels in each of {groups} groups; expected as many as "
-            f"x has: {x[-1]}"
+            f"x has: {x[-1]} (channels are the last axis of both)"
         )
     desc = native.struct(
         "mfa_convolution_desc", N=x[0], C=x[-1], K=w[0], groups=groups, dimensions=dims,
