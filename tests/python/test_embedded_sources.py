@@ -27,7 +27,7 @@ for (name, operation), dtype in itertools.product(OPERATIONS.items(), types):
         arrays.append(array.copy())
         return arrays[-1]
     operation(np.dtype(dtype), place, "cpu")
-    print(name, np.dtype(dtype), hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest())
+    print(name, np.dtype(dtype), hashlib.sha256(b"".join(x.tobytes() for x in arrays)).hexdigest())
 """
 
 needs_compiler = pytest.mark.skipif(
