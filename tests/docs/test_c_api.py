@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -29,8 +30,8 @@ void page(void) {
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_compiles(page: Path) -> None:
     for block in re.findall(r"```c\n(.*?)```", page.read_text(), re.S):
-        command = [os.environ.get("CC", "cc"), "-std=c11", "-fsyntax-only", "-Wall", "-Wextra",
-                   "-Werror", "-Wno-unused", "-I", ROOT / "native/include",
+        command = [*shlex.split(os.environ.get("CC", "cc")), "-std=c11", "-fsyntax-only", "-Wall",
+                   "-Wextra", "-Werror", "-Wno-unused", "-I", ROOT / "native/include",
                    "-x", "c", "-"]  # fmt: skip
         done = subprocess.run(command, input=BEFORE + block + "}", capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

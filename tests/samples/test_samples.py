@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,8 +50,8 @@ def library_path(prefix: Path) -> dict[str, str]:
 def build_c(name: str, flags: list[str], folder: Path) -> Path:
     program = folder / name
     source = ROOT / f"samples/c/{name}.c"
-    compiler = os.environ.get("CC", "cc")
-    run(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", source, *flags, "-o", program)
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    run(*compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", source, *flags, "-o", program)
     return program
 
 

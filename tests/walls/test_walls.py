@@ -239,6 +239,13 @@ def test_header_stands_alone(header: Path) -> None:
             known.get(layer(header)) or known["metal" if language[0] == "o" else "exec"]
         )
         flags.append("-std=c++17")
-    command = [compiler, "-x", language, "-fsyntax-only", "-Wno-pragma-once-outside-header", *flags]
+    command = [
+        *shlex.split(compiler),
+        "-x",
+        language,
+        "-fsyntax-only",
+        "-Wno-pragma-once-outside-header",
+        *flags,
+    ]
     done = subprocess.run([*command, str(header)], cwd=directory, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
