@@ -239,13 +239,7 @@ def test_header_stands_alone(header: Path) -> None:
             known.get(layer(header)) or known["metal" if language[0] == "o" else "exec"]
         )
         flags.append("-std=c++17")
-    command = [
-        *shlex.split(compiler),
-        "-x",
-        language,
-        "-fsyntax-only",
-        "-Wno-pragma-once-outside-header",
-        *flags,
-    ]
+    command = [*shlex.split(compiler), "-x", language, "-fsyntax-only", *flags]
+    command.append("-Wno-pragma-once-outside-header")
     done = subprocess.run([*command, str(header)], cwd=directory, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
