@@ -69,11 +69,11 @@ def both_directions(threads: int, shape: tuple[int, ...]) -> Any:
 
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    gradient, *leaves = (torch.randn(shape) for _ in range(4))
-    leaves = [x.requires_grad_() for x in leaves]
+    gradient, q, k, v = (torch.randn(shape) for _ in range(4))
+    leaves = [x.requires_grad_() for x in (q, k, v)]
 
     def call() -> None:
-        out = torch.nn.functional.scaled_dot_product_attention(*leaves)
+        out = torch.nn.functional.scaled_dot_product_attention(q, k, v)
         torch.autograd.grad(out, leaves, gradient)
 
     return call
