@@ -41,6 +41,7 @@ inline void backward_bias_pass(const thread attention_buffers& buffers,
     for (uint h = head; h < head_end; ++h) {
       const backward_block<T, E> block = make_backward_block<T, E>(buffers, own, 0, h, b);
       const thread attention_block<T>& f = block.forward;
+      if (first >= f.C) continue;  // a sequence shorter than the longest
       threadgroup_barrier(mem_flags::mem_threadgroup);
       upright_columns(block, m, first, place);
       const uint begin = one_row ? 0 : group.y * R_group;

@@ -17,6 +17,7 @@ from .encode import (
     decode,
     dispatch,
     gemm,
+    merge,
     qgemm,
     varlen,
 )
@@ -125,7 +126,7 @@ class Commands(OfThisProcess):
         self, o1: Any, lse1: Any, o2: Any, lse2: Any, *, label: str | None = None, **options: Any
     ) -> Array:
         """See pymfa.merge_attention. `lse` is a float32 array to fill, instead of return_lse."""
-        return self._named(label, decode.merge, o1, lse1, o2, lse2, **options)
+        return self._named(label, merge.encode, o1, lse1, o2, lse2, **options)
 
     def cast(
         self, x: Any, dtype: DTypeLike | None = None, *, out: Any = None, label: str | None = None

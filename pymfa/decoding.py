@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import Array, view
+from .arrays import view
 from .cache import QuantizedKV
-from .encode import decode, varlen
+from .encode import decode, gradients, merge, varlen
 from .hardware import Device
 from .ops import find
 
@@ -90,21 +90,28 @@ def attention_varlen_backward(
     dk: Any = None,
     dv: Any = None,
     wanted: Sequence[str] = ("dq", "dk", "dv"),
+    return_dbias: bool = False,
     device: Device | str | None = None,
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> Any:
     """dq, dk and dv of attention_varlen, each in the shape of q, k and v.
 
     o and lse, float32 (heads, rows of all sequences), are what attention_varlen gave, do is the
-    gradient of o. Options are those of the forward call; the rest is as in attention_backward. A
-    bias or additive mask gets no gradient here.
+    gradient of o. Options are those of the forward call; the rest is as in attention_backward.
+    With return_dbias a fourth result is the gradient of bias, or else of an additive mask, in its
+    shape: 0 where a sequence is shorter than the longest.
     """
+    filled = None
+    if return_dbias:
+        columns = varlen.longest(varlen.BACKWARD, cu_seqlens_k)
+        filled = gradients.BiasGradient(varlen.BACKWARD, bias, mask, columns)
     with find(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
-        return varlen.encode_backward(
+        results = varlen.encode_backward(
             commands, do, q, k, v, o, lse, cu_seqlens_q, cu_seqlens_k, causal=causal, scale=scale,
             mask=mask, bias=bias, window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks,
             dropout=dropout, seed=seed, offset=offset, sparsity=sparsity, dq=dq, dk=dk, dv=dv,
-            wanted=wanted, copy=True,
+            wanted=wanted, dbias=None if filled is None else filled.four, copy=True,
         )  # fmt: skip
+    return results if filled is None else (*results, filled.result())
 
 
 def attention_decode(
@@ -175,7 +182,7 @@ def merge_attention(
     """
     with find(device, o1, o2, out).commands() as commands:
         lse = np.full(view("lse1", lse1).shape, -np.inf, np.float32) if return_lse else None
-        result = decode.merge(
+        result = merge.encode(
             commands, o1, lse1, o2, lse2, layout=layout, out=out, out_dtype=out_dtype, lse=lse,
             copy=True,
         )  # fmt: skip

@@ -14,6 +14,7 @@ from .encode import attention as attention_
 from .encode import attention_backward as backward_
 from .encode import cast as cast_
 from .encode import gemm as gemm_
+from .encode import gradients, heads
 from .encode import qgemm as qgemm_
 from .errors import InvalidValue
 from .hardware import Device
@@ -164,7 +165,7 @@ def attention(
     with find(device, q, k, v, out).commands() as commands:
         lse = None
         if return_lse:
-            shape = attention_.lse_shape(attention_._input("q", q), layout)
+            shape = heads.lse_shape(heads.floats("attention", "q", q), layout)
             lse = np.full(shape, -np.inf, np.float32)
         result = attention_.encode(
             commands, q, k, v, causal=causal, scale=scale, mask=mask, bias=bias, window=window,
@@ -214,23 +215,19 @@ def attention_backward(
     (Dao, "FlashAttention-2", 2023), in a pass over rows for dq and one over columns for dk and dv,
     or in one over both where every worker has heads of its own. Results are the same every time.
     """
-    dbias = filled = None
+    filled = None
     if return_dbias:
-        key = operand("attention_backward: k", k)
-        keys = attention_.ordered("k", key, key.ndim, layout).shape[2]
-        dbias, filled = backward_.bias_gradient(bias, mask, keys)
+        key = heads.floats(backward_.NAME, "k", k)
+        columns = heads.ordered(backward_.NAME, "k", key, key.ndim, layout).shape[2]
+        filled = gradients.BiasGradient(backward_.NAME, bias, mask, columns)
     with find(device, do, q, k, v, o, dq, dk, dv).commands() as commands:
         results = backward_.encode(
             commands, do, q, k, v, o, lse, causal=causal, scale=scale, mask=mask, bias=bias,
             window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed,
             offset=offset, sparsity=sparsity, layout=layout, dq=dq, dk=dk, dv=dv, wanted=wanted,
-            dbias=filled, copy=True,
+            dbias=None if filled is None else filled.four, copy=True,
         )  # fmt: skip
-    if dbias is None or filled is None:
-        return results
-    if filled.size != dbias.size:  # one value for all keys
-        dbias[...] = filled.sum(axis=-1).reshape(dbias.shape)
-    return (*results, dbias)
+    return results if filled is None else (*results, filled.result())
 
 
 def scaled_dot_product_attention(

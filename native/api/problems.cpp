@@ -378,8 +378,6 @@ Outcome<host::AttentionBackward> problem_of(const mfa_attention_backward_desc* g
   if (!a.has_bias && a.mask_kind != MFA_MASK_ADDITIVE)
     return failure(Code::invalid_argument,
                    "dbias is wanted, but there is neither a bias nor an additive mask");
-  if (a.packed)
-    return failure(Code::unsupported, "dbias is wanted, which packed batches do not have");
   mfa_attention_desc sizes = {};
   sizes.B = a.B;
   sizes.H = a.H;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Attention to a cache, and merging two results: checks the arrays and encodes one call."""
+"""Attention to a cache: checks the arrays and encodes one call."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from ..arrays import (
 from ..cache import QuantizedKV
 from ..errors import InvalidType, InvalidValue, Unsupported
 from ..problem import LAYOUTS, TYPES, choice
-from . import attention, scores
-from .strides import in_place, stride
+from . import heads, scores
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -52,16 +51,15 @@ def encode(
     choice(f"{_NAME}: layout", layout, LAYOUTS)
     q = _four("q", q, layout)
     expect_dtype(f"{_NAME}: q", q, *FLOATS)
-    batch, heads, rows, width = q.shape
+    batch, count, rows, width = q.shape
     caches = {"k": _Cache("k", k, layout), "v": _Cache("v", v, layout)}
     k, v = caches["k"], caches["v"]
     if not k.same_form(v):
         raise InvalidValue(f"{_NAME}: k and v are not stored in the same way")
     if k.width != width:
         raise InvalidValue(f"{_NAME}: k has {k.width} elements to a key and q {width}")
-    if v.width == 0 or width == 0:
-        raise InvalidValue(f"{_NAME}: q, k or v have no elements per head; expected at least one")
-    attention.expect_heads(heads, k.heads)
+    heads.expect_width(_NAME, width, v.width)
+    heads.expect_heads(_NAME, count, k.heads)
 
     table = None
     if block_table is None:
@@ -86,15 +84,17 @@ def encode(
                 f"{_NAME}: lengths has {int(counts.max())}, there is room for {columns} keys"
             )
 
-    shape = attention.unordered((batch, heads, rows, v.width), 4, layout)
-    result = attention.output(_NAME, out, out_dtype, shape, q.dtype)
+    shape = heads.unordered((batch, count, rows, v.width), 4, layout)
+    result = heads.output(_NAME, out, out_dtype, shape, q.dtype)
     target = _four("out", result, layout)
     checked = scores.check(
-        scores.Options(**options), (batch, heads, rows, columns), copy=copy, name=_NAME
+        scores.Options(**options), (batch, count, rows, columns), copy=copy, name=_NAME
     )
-    sums = _sums(f"{_NAME}: lse", lse, (batch, heads, rows))
-    q = in_place(f"{_NAME}: q", q, usable=attention.usable(q), copy=copy)
-    in_place(f"{_NAME}: out", target, usable=attention.usable(target), copy=False)
+    sums = None
+    if lse is not None:
+        sums = heads.sums(_NAME, "lse", lse, (batch, count, rows), copy=False)
+    q = heads.readable(_NAME, "q", q, copy=copy)
+    heads.readable(_NAME, "out", target, copy=False)
     stored = {**k.arrays, **v.arrays}
     inputs = {"q": q, **stored, **checked.arrays, "lengths": counts, "block_table": table}
     expect_output(f"{_NAME}: out", result, lse=sums, **inputs)
@@ -103,11 +103,9 @@ def encode(
     if min(target.shape) == 0:
         return result
 
-    options_desc = native.struct(
-        "mfa_attention_desc", B=batch, H=heads, Hkv=k.heads, R=rows, C=columns, D=width,
-        Dv=v.width, type=native.number(TYPES[q.dtype.name]),
-        o_type=native.number(TYPES[target.dtype.name]),
-    )  # fmt: skip
+    options_desc = heads.describe(
+        count, k.heads, width, v.width, q.dtype, target.dtype, B=batch, R=rows, C=columns
+    )
     desc = native.struct(
         "mfa_decode_desc", attention=options_desc, bits=k.bits, group_size=k.group_size,
         kv_type=native.number(TYPES[k.dtype.name]), splits=_splits(splits),
@@ -115,23 +113,20 @@ def encode(
     )  # fmt: skip
     operands = native.struct("mfa_decode_operands")
     checked.set(commands, options_desc, operands)
-    for name, array in {"q": q, "o": target}.items():
-        scores.set_strides(getattr(options_desc, name), array)
-        scores.set_place(commands, getattr(operands, name), array, output=array is target)
+    heads.put(commands, options_desc, operands, {"q": q, "o": target}, outputs=["o"])
     for name, cache in caches.items():
-        scores.set_strides(getattr(options_desc, name), cache.values)
+        heads.set_strides(getattr(options_desc, name), cache.values)
         if cache.scales is not None:
-            scores.set_strides(getattr(desc, name + "_scales"), cache.scales)
+            heads.set_strides(getattr(desc, name + "_scales"), cache.scales)
     for name, array in stored.items():
-        scores.set_place(commands, getattr(operands, name), array, output=False)
+        heads.set_place(commands, getattr(operands, name), array)
     if table is not None:
         desc.page_size, desc.pages = k.rows, k.batches
-        scores.set_place(commands, operands.table, table, output=False)
+        heads.set_place(commands, operands.table, table)
     if counts is not None:
-        scores.set_place(commands, operands.lengths, counts, output=False)
+        heads.set_place(commands, operands.lengths, counts)
     if sums is not None:
-        options_desc.lse_batch, options_desc.lse_head = _lse_strides(sums)
-        scores.set_place(commands, operands.lse, sums, output=True)
+        heads.put_sums(commands, options_desc, operands, "lse", sums, output=True)
     native.operation("mfa_attention_decode", commands.handle, desc, operands)
     return result
 
@@ -191,96 +186,12 @@ class _Cache:
         return mine == others
 
 
-def merge(
-    commands: Commands,
-    o1: Any,
-    lse1: Any,
-    o2: Any,
-    lse2: Any,
-    *,
-    layout: str = "BHND",
-    out: Any = None,
-    out_dtype: DTypeLike | None = None,
-    lse: Any = None,
-    copy: bool = False,
-) -> Array:
-    """Two outputs of attention -> that over the keys of both."""
-    name = "merge_attention"
-    commands.encoding(name)
-    choice(f"{name}: layout", layout, LAYOUTS)
-    given = {"o1": operand(f"{name}: o1", o1), "o2": operand(f"{name}: o2", o2)}
-    first, second = given.values()
-    dims = first.ndim
-    if not 2 <= dims <= 4:
-        raise InvalidValue(f"{name}: o1 has shape {first.shape}; expected 2 to 4 dimensions")
-    expect_dtype(f"{name}: o1", first, *FLOATS)
-    expect_dtype(f"{name}: o2", second, first.dtype)
-    expect_shape(f"{name}: o2", second, first.shape)
-    result = attention.output(name, out, out_dtype, first.shape, first.dtype)
-    target = attention.ordered("out", result, dims, layout)
-    parts = {}
-    for key, array in given.items():
-        part = attention.ordered(key, array, dims, layout)
-        parts[key] = in_place(f"{name}: {key}", part, usable=attention.usable(part), copy=copy)
-    batch, heads, rows, width = target.shape
-    rows_shape = (batch, heads, rows)[4 - dims :]
-    sums = {"lse1": lse1, "lse2": lse2}
-    for key, value in sums.items():
-        array = operand(f"{name}: {key}", value)
-        expect_dtype(f"{name}: {key}", array, np.float32)
-        expect_shape(f"{name}: {key}", array, rows_shape)
-        sums[key] = in_place(
-            f"{name}: {key}", array, usable=attention.contiguous_rows(array), copy=copy
-        )
-    total = _sums(f"{name}: lse", lse, rows_shape)
-    in_place(f"{name}: out", target, usable=attention.usable(target), copy=False)
-    expect_output(f"{name}: out", result, lse=total, **parts, **sums)
-    if total is not None:
-        expect_output(f"{name}: lse", total, **parts, **sums)
-    if min(target.shape) == 0:
-        return result
-    desc = native.struct(
-        "mfa_merge_desc", B=batch, H=heads, R=rows, Dv=width,
-        type=native.number(TYPES[first.dtype.name]), o_type=native.number(TYPES[result.dtype.name]),
-    )  # fmt: skip
-    operands = native.struct("mfa_merge_operands")
-    placed = {"first": parts["o1"], "second": parts["o2"], "o": target}
-    for key, array in placed.items():
-        scores.set_strides(getattr(desc, key), array)
-        scores.set_place(commands, getattr(operands, key), array, output=array is target)
-    lses = {"first_lse": sums["lse1"], "second_lse": sums["lse2"]}
-    if total is not None:
-        lses["lse"] = total
-    for key, array in lses.items():
-        steps = _lse_strides(array[(None,) * (4 - dims)])
-        setattr(desc, key + "_batch", steps[0])
-        setattr(desc, key + "_head", steps[1])
-        scores.set_place(commands, getattr(operands, key), array, output=array is total)
-    native.operation("mfa_merge_attention", commands.handle, desc, operands)
-    return result
-
-
 def _four(name: str, value: Any, layout: str) -> Array:
     """A view as [batch, head, row, column]."""
     array = operand(f"{_NAME}: {name}", value)
     if array.ndim != 4:
         raise InvalidValue(f"{_NAME}: {name} has shape {array.shape}; expected 4 dimensions")
     return np.swapaxes(array, 1, 2) if layout == "BNHD" else array
-
-
-def _sums(name: str, lse: Any, shape: tuple[int, ...]) -> Array | None:
-    if lse is None:
-        return None
-    array = operand(name, lse)
-    expect_dtype(name, array, np.float32)
-    expect_shape(name, array, shape)
-    return in_place(name, array, usable=attention.contiguous_rows(array), copy=False)
-
-
-def _lse_strides(sums: Array) -> tuple[int, int]:
-    steps = element_strides(sums)
-    batch, head = (stride(step, n) for step, n in zip(steps[:2], sums.shape[:2], strict=True))
-    return batch, head
 
 
 def _integers(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:

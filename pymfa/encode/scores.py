@@ -16,12 +16,12 @@ from .. import native
 from ..arrays import FLOATS, Array, element_strides, expect_dtype, operand
 from ..errors import InvalidType, InvalidValue
 from ..problem import CAUSAL, SPARSITY, TYPES, choice
-from .strides import in_place, stride
+from .heads import set_place, set_strides
+from .strides import in_place
 
 if TYPE_CHECKING:
     from ..commands import Commands
 
-_AXES = ("batch", "head", "row", "column")
 Shape = tuple[int, int, int, int]  # batch, query heads, queries, keys
 
 
@@ -62,7 +62,7 @@ class Scores:
         for name, array in self.masks.items():
             set_strides(getattr(desc, name), array)
         for name, array in self.arrays.items():
-            set_place(commands, getattr(operands, name), array, output=False)
+            set_place(commands, getattr(operands, name), array)
 
 
 def check(options: Options, shape: Shape, *, copy: bool, name: str = "attention") -> Scores:
@@ -105,23 +105,6 @@ def check(options: Options, shape: Shape, *, copy: bool, name: str = "attention"
         vectors["sinks"] = _per_head(f"{name}: sinks", options.sinks, [(heads,)])
         fields["has_sinks"] = True
     return Scores(fields, masks, vectors)
-
-
-def set_strides(target: Any, array: Array) -> None:
-    if array.size == 0:
-        return  # any will do
-    for name, size, step in zip(_AXES, array.shape, element_strides(array), strict=True):
-        setattr(target, name, stride(step, size))
-    rows, columns = array.shape[2:]
-    if columns <= 1:
-        target.column = 1
-    elif rows <= 1 and target.column != 1:
-        target.row = 1
-
-
-def set_place(commands: Commands, target: Any, array: Array, *, output: bool) -> None:
-    buffer, offset = commands.memory.place(array, output=output)
-    target.buffer, target.offset = buffer.handle, offset
 
 
 def number(name: str, value: Any) -> float:

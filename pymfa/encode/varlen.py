@@ -10,28 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import native
-from ..arrays import (
-    FLOATS,
-    Array,
-    element_strides,
-    expect_dtype,
-    expect_output,
-    expect_shape,
-    operand,
-)
+from ..arrays import FLOATS, Array, expect_dtype, expect_output, expect_shape, operand
 from ..errors import InvalidType, InvalidValue
-from ..problem import TYPES
-from . import attention, scores
-from .strides import in_place, stride
+from . import gradients, heads, scores
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from ..commands import Commands
 
-_NAME = "attention_varlen"
-_BACKWARD = "attention_varlen_backward"
-ALL = ("dq", "dk", "dv")
+NAME = "attention_varlen"
+BACKWARD = "attention_varlen_backward"
 
 
 @dataclass(frozen=True)
@@ -59,31 +48,30 @@ class _Packed:
     def starts(self) -> dict[str, Array]:
         return {"cu_seqlens_q": self.row_starts, "cu_seqlens_k": self.column_starts}
 
-    def desc(self, o_type: str) -> Any:
-        batch, heads, rows, columns = self.shape
-        return native.struct(
-            "mfa_attention_desc", B=batch, H=heads, Hkv=self.k.shape[1], R=rows, C=columns,
-            D=self.q.shape[2], Dv=self.v.shape[2], packed=True, total_R=len(self.q),
-            total_C=len(self.k), type=native.number(TYPES[self.q.dtype.name]),
-            o_type=native.number(TYPES[o_type]),
+    def desc(self, o_type: np.dtype[Any]) -> Any:
+        batch, _, rows, columns = self.shape
+        (total_rows, count, width), (total_columns, kv_heads, value_width) = (
+            self.q.shape, self.v.shape,
+        )  # fmt: skip
+        return heads.describe(
+            count, kv_heads, width, value_width, self.q.dtype, o_type, B=batch, R=rows, C=columns,
+            packed=True, total_R=total_rows, total_C=total_columns,
         )  # fmt: skip
 
-    def set_starts(self, commands: Commands, operands: Any) -> None:
-        scores.set_place(commands, operands.row_starts, self.row_starts, output=False)
-        scores.set_place(commands, operands.column_starts, self.column_starts, output=False)
-
-    def four(self, label: str, array: Array, *, copy: bool) -> Array:
-        """As [batch, head, row, column], where a kernel reads it."""
-        view = np.swapaxes(array, 0, 1)[None]
-        usable = attention.usable(view)
-        return in_place(f"{self.name}: {label}", view, usable=usable, copy=copy)
+    def operands(self, commands: Commands) -> Any:
+        operands = native.struct("mfa_attention_operands")
+        heads.set_place(commands, operands.row_starts, self.row_starts)
+        heads.set_place(commands, operands.column_starts, self.column_starts)
+        return operands
 
     def lse(self, value: Any, *, copy: bool) -> Array:
-        sums = operand(f"{self.name}: lse", value)
-        expect_dtype(f"{self.name}: lse", sums, np.float32)
-        expect_shape(f"{self.name}: lse", sums, (self.q.shape[1], len(self.q)))
-        usable = attention.contiguous_rows(sums)
-        return in_place(f"{self.name}: lse", sums, usable=usable, copy=copy)
+        shape = (self.q.shape[1], len(self.q))
+        return heads.sums(self.name, "lse", value, shape, copy=copy)
+
+
+def _four(array: Array) -> Array:
+    """As [batch, head, row, column]."""
+    return np.swapaxes(array, 0, 1)[None]
 
 
 def _packed(name: str, q: Any, k: Any, v: Any, starts_q: Any, starts_k: Any) -> _Packed:
@@ -94,13 +82,12 @@ def _packed(name: str, q: Any, k: Any, v: Any, starts_q: Any, starts_k: Any) -> 
     q, k, v = given.values()
     width = q.shape[2]
     total_columns, kv_heads, value_width = v.shape
-    attention.expect_heads(q.shape[1], kv_heads, name)
+    heads.expect_heads(name, q.shape[1], kv_heads)
     if k.shape != (total_columns, kv_heads, width):
         raise InvalidValue(
             f"{name}: k has shape {k.shape}; expected {(total_columns, kv_heads, width)}"
         )
-    if width == 0 or value_width == 0:
-        raise InvalidValue(f"{name}: q, k or v have no elements per head; expected at least one")
+    heads.expect_width(name, width, value_width)
     row_starts = _starts(name, "cu_seqlens_q", starts_q, len(q))
     column_starts = _starts(name, "cu_seqlens_k", starts_k, total_columns)
     if len(row_starts) != len(column_starts):
@@ -126,31 +113,26 @@ def encode(
     **options: Any,
 ) -> Array:
     """q, k and v are (rows of all batches, head, width)."""
-    commands.encoding(_NAME)
-    packed = _packed(_NAME, q, k, v, cu_seqlens_q, cu_seqlens_k)
-    result = attention.output(_NAME, out, out_dtype, packed.out_shape, packed.q.dtype)
-    checked = scores.check(scores.Options(**options), packed.shape, copy=copy, name=_NAME)
+    commands.encoding(NAME)
+    packed = _packed(NAME, q, k, v, cu_seqlens_q, cu_seqlens_k)
+    result = heads.output(NAME, out, out_dtype, packed.out_shape, packed.q.dtype)
+    checked = scores.check(scores.Options(**options), packed.shape, copy=copy, name=NAME)
     sums = None if lse is None else packed.lse(lse, copy=False)
-    four = {
-        label: packed.four(label, getattr(packed, label), copy=copy) for label in ("q", "k", "v")
-    }
-    target = packed.four("out", result, copy=False)
-    inputs = {**four, **checked.arrays, **packed.starts}
-    expect_output(f"{_NAME}: out", result, lse=sums, **inputs)
+    given = {"q": packed.q, "k": packed.k, "v": packed.v}
+    inputs = {n: heads.readable(NAME, n, _four(x), copy=copy) for n, x in given.items()}
+    target = heads.readable(NAME, "out", _four(result), copy=False)
+    read = {**inputs, **checked.arrays, **packed.starts}
+    expect_output(f"{NAME}: out", result, lse=sums, **read)
     if sums is not None:
-        expect_output(f"{_NAME}: lse", sums, **inputs)
+        expect_output(f"{NAME}: lse", sums, **read)
     if result.size == 0:
         return result
 
-    desc, operands = packed.desc(result.dtype.name), native.struct("mfa_attention_operands")
+    desc, operands = packed.desc(result.dtype), packed.operands(commands)
     checked.set(commands, desc, operands)
-    for name, array in {**four, "o": target}.items():
-        scores.set_strides(getattr(desc, name), array)
-        scores.set_place(commands, getattr(operands, name), array, output=array is target)
-    packed.set_starts(commands, operands)
+    heads.put(commands, desc, operands, {**inputs, "o": target}, outputs=["o"])
     if sums is not None:
-        desc.lse_head = stride(element_strides(sums)[0], len(sums))
-        scores.set_place(commands, operands.lse, sums, output=True)
+        heads.put_sums(commands, desc, operands, "lse", sums, output=True)
     native.operation("mfa_attention", commands.handle, desc, operands)
     return result
 
@@ -169,68 +151,36 @@ def encode_backward(
     dq: Any = None,
     dk: Any = None,
     dv: Any = None,
-    wanted: Sequence[str] = ALL,
+    wanted: Sequence[str] = gradients.ALL,
+    dbias: Array | None = None,
     copy: bool = False,
     **options: Any,
-) -> tuple[Array | None, Array | None, Array | None]:
-    """dq, dk and dv: given arrays are filled, others made; None for those not in `wanted`."""
-    commands.encoding(_BACKWARD)
-    if not wanted or any(name not in ALL for name in wanted):
-        raise InvalidValue(f"{_BACKWARD}: wanted is {tuple(wanted)!r}; expected some of {ALL}")
-    packed = _packed(_BACKWARD, q, k, v, cu_seqlens_q, cu_seqlens_k)
-    dtype = packed.q.dtype
+) -> gradients.Found:
+    """dq, dk and dv: given arrays are filled, others made; None for those not in `wanted`.
+
+    `dbias`, [sequence, head, row, column], is filled; axes of one element are summed over.
+    """
+    commands.encoding(BACKWARD)
+    gradients.expect_wanted(BACKWARD, wanted, dbias)
+    packed = _packed(BACKWARD, q, k, v, cu_seqlens_q, cu_seqlens_k)
     given = {"q": packed.q, "k": packed.k, "v": packed.v}
     for label, value in (("o", o), ("do", do)):
-        given[label] = _input(_BACKWARD, label, value)
-        expect_shape(f"{_BACKWARD}: {label}", given[label], packed.out_shape)
-    expect_dtype(f"{_BACKWARD}: o", given["o"], dtype, np.float32)
-    expect_dtype(f"{_BACKWARD}: do", given["do"], given["o"].dtype)
-    checked = scores.check(scores.Options(**options), packed.shape, copy=copy, name=_BACKWARD)
+        given[label] = _input(BACKWARD, label, value)
+        expect_shape(f"{BACKWARD}: {label}", given[label], packed.out_shape)
+    gradients.expect_types(BACKWARD, given)
+    checked = scores.check(scores.Options(**options), packed.shape, copy=copy, name=BACKWARD)
     sums = packed.lse(lse, copy=copy)
+    found = gradients.results(BACKWARD, wanted, (dq, dk, dv), given)
+    targets = {name: _four(x) for name, x in found.items()}
+    inputs = {n: heads.readable(BACKWARD, n, _four(x), copy=copy) for n, x in given.items()}
+    problem = gradients.Problem(BACKWARD, inputs, sums, checked, packed.shape, dbias, packed.starts)
+    desc, operands = packed.desc(given["o"].dtype), packed.operands(commands)
+    return gradients.encode(commands, problem, found, targets, desc, operands)
 
-    results: dict[str, Array] = {}
-    for name, out, like in (("dq", dq, packed.q), ("dk", dk, packed.k), ("dv", dv, packed.v)):
-        if name not in wanted:
-            if out is not None:
-                raise InvalidValue(f"{_BACKWARD}: {name} is given but not wanted")
-            continue
-        result = (
-            np.empty(like.shape, dtype) if out is None else operand(f"{_BACKWARD}: {name}", out)
-        )
-        expect_shape(f"{_BACKWARD}: {name}", result, like.shape)
-        expect_dtype(f"{_BACKWARD}: {name}", result, dtype)
-        results[name] = result
-    inputs = {label: packed.four(label, x, copy=copy) for label, x in given.items()}
-    targets = {label: packed.four(label, x, copy=False) for label, x in results.items()}
-    for name, result in results.items():
-        others = {other: y for other, y in results.items() if other != name}
-        read: dict[str, Array | None] = {
-            **inputs, "lse": sums, **checked.arrays, **packed.starts, **others,
-        }  # fmt: skip
-        expect_output(f"{_BACKWARD}: {name}", result, **read)
-    found = results.get("dq"), results.get("dk"), results.get("dv")
-    if 0 in packed.shape:  # nothing depends on anything
-        for array in results.values():
-            array[...] = 0
-        return found
 
-    desc, operands = packed.desc(given["o"].dtype.name), native.struct("mfa_attention_operands")
-    own = native.struct("mfa_attention_backward_desc", attention=desc)
-    own_operands = native.struct("mfa_attention_backward_operands", attention=operands)
-    checked.set(commands, desc, operands)
-    for name in ("q", "k", "v", "o"):
-        scores.set_strides(getattr(desc, name), inputs[name])
-        scores.set_place(commands, getattr(operands, name), inputs[name], output=False)
-    packed.set_starts(commands, operands)
-    desc.lse_head = stride(element_strides(sums)[0], len(sums))
-    scores.set_place(commands, operands.lse, sums, output=False)
-    scores.set_strides(own.d_o, inputs["do"])
-    scores.set_place(commands, own_operands.d_o, inputs["do"], output=False)
-    for name, array in targets.items():
-        scores.set_strides(getattr(own, name), array)
-        scores.set_place(commands, getattr(own_operands, name), array, output=True)
-    native.operation("mfa_attention_backward", commands.handle, own, own_operands)
-    return found
+def longest(name: str, starts: Any) -> int:
+    """Keys of the longest sequence, by cu_seqlens_k."""
+    return _longest(_starts(name, "cu_seqlens_k", starts, None))
 
 
 def _input(name: str, label: str, value: Any) -> Array:
@@ -243,7 +193,8 @@ def _input(name: str, label: str, value: Any) -> Array:
     return array
 
 
-def _starts(call: str, name: str, value: Any, total: int) -> Array:
+def _starts(call: str, name: str, value: Any, total: int | None) -> Array:
+    """`total`: where the last sequence ends, if that is known."""
     array = operand(f"{call}: {name}", value)
     if array.dtype.kind not in "iu":
         raise InvalidType(f"{call}: {name} has dtype {array.dtype.name}; expected integers")
@@ -252,6 +203,7 @@ def _starts(call: str, name: str, value: Any, total: int) -> Array:
             f"{call}: {name} has shape {array.shape}; expected one more than batches"
         )
     wide = array.astype(np.int64)
+    total = int(wide[-1]) if total is None else total
     if wide[0] != 0 or wide[-1] != total or (np.diff(wide) < 0).any():
         raise InvalidValue(
             f"{call}: {name} goes from {wide[0]} to {wide[-1]}; expected from 0 to {total} and "

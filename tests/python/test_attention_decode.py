@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from arrangements import made
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from test_attention_scores import reach
-from tolerance import Attention, AttentionGradients, assert_within, bfloat16
+from philox import kept
+from scoring import explained, of_sequence, reach
+from tolerance import Attention, AttentionGradients, assert_within, bfloat16, summed_gradient
 
 import pymfa
 
@@ -286,10 +288,56 @@ def packed(draw: st.DrawFn) -> dict[str, Any]:
         "width": draw(st.sampled_from([8, 17, 64])),
         "causal": draw(st.sampled_from([False, True, "upper_left"])),
         "window": draw(st.sampled_from([None, (9, 0), (20, 5)])),
-        "alibi": draw(st.booleans()),
+        "soft_cap": draw(st.sampled_from([None, None, 1.5])),
+        "alibi": draw(st.sampled_from(["none", "none", "heads", "sequences"])),
         "sinks": draw(st.booleans()),
-        "mask": draw(st.booleans()),
+        "mask": draw(st.sampled_from(["none", "none", "bool", "additive"])),
+        "bias": draw(st.sampled_from(["none", "none", "full", "heads", "rows", "columns"])),
+        "dropout": draw(st.sampled_from([0.0, 0.0, 0.3])),
+        "out_dtype": draw(st.sampled_from([None, None, np.float32])),
     }
+
+
+def packed_options(problem: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    """Of pymfa.attention_varlen."""
+    h, batch = problem["heads"][0], len(problem["rows"])
+    rows, columns = max(problem["rows"]), max(problem["columns"])
+    rng = np.random.default_rng(0)
+    slopes = mask = bias = None
+    if problem["alibi"] != "none":
+        slopes = rng.random((batch, h)[problem["alibi"] == "heads" :], np.float32)
+    if problem["mask"] == "bool":
+        mask = rng.random((batch, 1, rows, columns)) < 0.7
+    elif problem["mask"] == "additive":
+        mask = made(5, (batch, 1, rows, columns), dtype)
+    if problem["bias"] != "none":
+        shape = {
+            "full": (batch, h, rows, columns), "heads": (h, rows, columns),
+            "rows": (batch, h, rows, 1), "columns": (batch, 1, 1, columns),
+        }[problem["bias"]]  # fmt: skip
+        bias = made(6, shape, np.float32)
+    names = ("causal", "window", "soft_cap", "dropout")
+    return {
+        **{name: problem[name] for name in names}, "alibi": slopes, "mask": mask, "bias": bias,
+        "sinks": made(7, (h,), np.float32) if problem["sinks"] else None, "seed": 3, "offset": 2,
+    }  # fmt: skip
+
+
+def sequences(problem: dict[str, Any], options: dict[str, Any]) -> Iterator[Any]:
+    """Of each one its number, its rows, its keys, and what tolerance.py takes of its options."""
+    starts = [np.cumsum([0, *problem[key]]) for key in ("rows", "columns")]
+    h = problem["heads"][0]
+    for i, (r, c) in enumerate(zip(problem["rows"], problem["columns"], strict=True)):
+        own = explained((1, h, r, c), **of_sequence(options, i, r, c))
+        if options["dropout"]:
+            shape = (i + 1, h, r, c)
+            own["keep"] = kept(shape, options["dropout"], options["seed"], options["offset"])[i:]
+        yield i, *(slice(*s[i : i + 2]) for s in starts), own
+
+
+def of_heads(x: Any, part: slice) -> Any:
+    """[1, head, row, width] of one sequence."""
+    return np.swapaxes(x[part], 0, 1)[None]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
@@ -299,46 +347,21 @@ def test_packed_batches(device: pymfa.Device, dtype: Any, problem: dict[str, Any
         return
     (h, hkv), d = problem["heads"], problem["width"]
     starts = [np.cumsum([0, *problem[key]]) for key in ("rows", "columns")]
-    q, k, v = (
-        made(i, (int(s[-1]), heads, d), dtype)
-        for i, (s, heads) in enumerate(((starts[0], h), (starts[1], hkv), (starts[1], hkv)))
-    )
-    batch = len(problem["rows"])
-    rng = np.random.default_rng(0)
-    slopes = rng.random((batch, h), np.float32) if problem["alibi"] else None
-    sinks = made(7, (h,), np.float32) if problem["sinks"] else None
-    mask = None
-    if problem["mask"]:
-        mask = rng.random((batch, 1, max(problem["rows"]), max(problem["columns"]))) < 0.7
-    out, lse = pymfa.attention_varlen(
-        q, k, v, *starts, causal=problem["causal"], window=problem["window"], alibi=slopes,
-        sinks=sinks, mask=mask, return_lse=True, device=device,
-    )  # fmt: skip
+    rows, columns = (int(s[-1]) for s in starts)
+    q, k, v = (made(i, s, dtype) for i, s in enumerate([(rows, h, d)] + 2 * [(columns, hkv, d)]))
+    options = packed_options(problem, dtype)
+    out, lse = pymfa.attention_varlen(q, k, v, *starts, **options, return_lse=True, device=device)
     assert out.shape == q.shape and lse.shape == (h, len(q))
-    for i in range(batch):
-        rows, columns = (slice(*s[i : i + 2]) for s in starts)
-        r, c = problem["rows"][i], problem["columns"][i]
-        if r == 0:
+    for i, own, keys, explanation in sequences(problem, options):
+        if own.start == own.stop:
             continue
-        attend, distance = reach(r, c, problem["causal"], problem["window"])
-        added = np.zeros((1, h, r, c))
-        if slopes is not None:
-            added = added - slopes[i, None, :, None, None] * np.abs(distance)
-        if mask is not None:
-            attend = attend & mask[i, 0, :r, :c]
-        one = [np.swapaxes(x[s], 0, 1)[None] for x, s in ((q, rows), (k, columns), (v, columns))]
-        reference = Attention(
-            *one, scale=d**-0.5, attend=np.broadcast_to(attend, (1, h, r, c)), bias=added,
-            sinks=sinks,
-        )  # fmt: skip
-        assert_within(
-            np.swapaxes(out[rows], 0, 1)[None], reference.expected, reference.tolerance, "O"
-        )
-        assert_within(lse[None, :, rows], reference.lse, reference.lse_tolerance, "LSE")
+        one = of_heads(q, own), of_heads(k, keys), of_heads(v, keys)
+        reference = Attention(*one, scale=d**-0.5, **explanation)
+        assert_within(of_heads(out, own), reference.expected, reference.tolerance, f"O[{i}]")
+        assert_within(lse[None, :, own], reference.lse, reference.lse_tolerance, f"LSE[{i}]")
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
-@settings(max_examples=12)
 @given(problem=packed())
 def test_gradients_of_packed_batches(
     device: pymfa.Device, dtype: Any, problem: dict[str, Any]
@@ -347,42 +370,39 @@ def test_gradients_of_packed_batches(
         return
     (h, hkv), d = problem["heads"], problem["width"]
     starts = [np.cumsum([0, *problem[key]]) for key in ("rows", "columns")]
-    (rows, columns), batch = (int(s[-1]) for s in starts), len(problem["rows"])
-    shapes = (rows, h, d), (columns, hkv, d), (columns, hkv, d), (rows, h, d)
-    q, k, v, do = (made(i, shape, dtype) for i, shape in enumerate(shapes))
-    rng = np.random.default_rng(0)
-    options: dict[str, Any] = {"causal": problem["causal"], "window": problem["window"]}
-    if problem["alibi"]:
-        options["alibi"] = rng.random((batch, h), np.float32)
-    if problem["mask"]:
-        shape = batch, 1, max(problem["rows"]), max(problem["columns"])
-        options["mask"] = rng.random(shape) < 0.7
-    out, lse = pymfa.attention_varlen(q, k, v, *starts, return_lse=True, device=device, **options)
-    found = pymfa.attention_varlen_backward(
-        do, q, k, v, out, lse, *starts, device=device, **options
+    rows, columns = (int(s[-1]) for s in starts)
+    q, k, v = (made(i, s, dtype) for i, s in enumerate([(rows, h, d)] + 2 * [(columns, hkv, d)]))
+    out_dtype = problem["out_dtype"]
+    do = made(8, (rows, h, d), dtype if out_dtype is None else out_dtype)
+    options = packed_options(problem, dtype)
+    added = options["mask"] if options["bias"] is None else options["bias"]
+    differentiable = added is not None and added.dtype != np.bool_
+    out, lse = pymfa.attention_varlen(
+        q, k, v, *starts, out_dtype=out_dtype, return_lse=True, device=device, **options
     )
-    for i in range(batch):
-        own, keys = (slice(*s[i : i + 2]) for s in starts)
-        r, c = problem["rows"][i], problem["columns"][i]
+    found = pymfa.attention_varlen_backward(
+        do, q, k, v, out, lse, *starts, device=device, return_dbias=differentiable, **options
+    )
+    longest = max(problem["rows"]), max(problem["columns"])
+    exact, naive, allowed = (np.zeros((len(problem["rows"]), h, *longest)) for _ in range(3))
+    for i, own, keys, explanation in sequences(problem, options):
+        r, c = own.stop - own.start, keys.stop - keys.start
         if r == 0 or c == 0:
-            for result, part in zip(found, (own, keys, keys), strict=True):
-                assert result is not None and not result[part].any()
+            for result, part in zip(found[:3], (own, keys, keys), strict=True):
+                assert not result[part].any()
             continue
-        attend, distance = reach(r, c, problem["causal"], problem["window"])
-        added = np.zeros((1, h, r, c))
-        if problem["alibi"]:
-            added = added - options["alibi"][i, None, :, None, None] * np.abs(distance)
-        if problem["mask"]:
-            attend = attend & options["mask"][i, 0, :r, :c]
-        one = [np.swapaxes(x[s], 0, 1)[None]
-               for x, s in ((do, own), (q, own), (k, keys), (v, keys))]  # fmt: skip
-        reference = AttentionGradients(
-            *one, scale=d**-0.5, attend=np.broadcast_to(attend, (1, h, r, c)), bias=added
-        )
-        for name, result, part in zip(("dq", "dk", "dv"), found, (own, keys, keys), strict=True):
-            assert result is not None and result.dtype == dtype
-            actual = np.swapaxes(result[part], 0, 1)[None]
-            assert_within(actual, reference.expected[name], reference.tolerance[name], name)
+        one = [of_heads(x, s) for x, s in ((do, own), (q, own), (k, keys), (v, keys))]
+        reference = AttentionGradients(*one, scale=d**-0.5, **explanation)
+        for name, result, part in zip(("dq", "dk", "dv"), found, (own, keys, keys), strict=False):
+            assert result.dtype == dtype
+            bounds = reference.expected[name], reference.tolerance[name]
+            assert_within(of_heads(result, part), *bounds, f"{name}[{i}]")
+        for all_, x in zip((exact, naive, allowed), reference.dbias, strict=True):
+            all_[i, :, :r, :c] = x[0]
+    if differentiable:
+        assert found[3].dtype == added.dtype
+        bounds = summed_gradient((exact, naive, allowed), added.shape, added.dtype)
+        assert_within(found[3], *bounds, "dbias")
 
 
 def test_bad_input_to_gradients_of_packed_batches() -> None:

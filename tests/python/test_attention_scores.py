@@ -12,11 +12,13 @@ from arrangements import made, sizes
 from hypothesis import given
 from hypothesis import strategies as st
 from philox import kept, philox
+from scoring import explained
 from tolerance import Attention, assert_within, bfloat16
 
 import pymfa
 
 DTYPES = [np.dtype(np.float16), np.dtype(np.float32), bfloat16]
+Shape = tuple[int, int, int, int]
 SIDES = [None, 0, 1, 5, 40, 200]
 
 
@@ -41,58 +43,41 @@ def problems(draw: st.DrawFn, largest: int) -> dict[str, Any]:
     }
 
 
-def reach(rows: int, columns: int, causal: bool | str, window: Any) -> Any:
-    """Which columns each row may see by causal and window."""
-    offset = 0 if causal == "upper_left" else columns - rows
-    distance = np.arange(rows)[:, None] + offset - np.arange(columns)[None]
-    seen = distance >= 0 if causal else np.ones((rows, columns), bool)
-    left, right = window or (None, None)
-    if left is not None:
-        seen = seen & (distance <= left)
-    if right is not None:
-        seen = seen & (distance >= -right)
-    return seen, distance
-
-
-def check(dtype: Any, device: pymfa.Device, problem: dict[str, Any]) -> None:
+def shapes(problem: dict[str, Any]) -> tuple[Shape, Shape, Shape]:
+    """Of q, of k and v, and of the scores."""
     b, (h, hkv), (r, c), d = (problem[key] for key in ("batch", "heads", "length", "width"))
+    return (b, h, r, d), (b, hkv, c, d), (b, h, r, c)
+
+
+def options_of(problem: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    """Of pymfa.attention."""
+    b, h, r, c = shapes(problem)[2]
     rng = np.random.default_rng(problem["seed"])
-    q, k, v = (
-        made(i, s, dtype) for i, s in enumerate([(b, h, r, d), (b, hkv, c, d), (b, hkv, c, d)])
-    )
-    attend, distance = reach(r, c, problem["causal"], problem["window"])
-    added = np.zeros((1, 1, 1, 1))
-    slopes = sinks = mask = bias = keep = None
+    slopes = mask = bias = None
     if problem["alibi"] != "none":
         slopes = rng.random((b, h)[problem["alibi"] == "heads" :], np.float32)
-        added = added - np.broadcast_to(slopes, (b, h))[..., None, None] * np.abs(distance)
     if problem["mask"] == "additive":
         mask = made(5, (b, 1, r, c), dtype)
-        added = added + mask.astype(np.float64)
     elif problem["mask"] != "none":
         shape = {"full": (b, h, r, c), "row": (r, 1), "column": (b, 1, 1, c)}[problem["mask"]]
         mask = rng.random(shape) < 0.6
-        attend = attend & mask
     if problem["bias"] != "none":
         shape = {"full": (b, h, r, c), "batch": (b, 1, r, c), "column": (c,)}[problem["bias"]]
         bias = made(6, shape, np.float32)
         bias[rng.random(shape) < 0.1] = -np.inf
-        attend = attend & ~np.isneginf(bias)
-        added = added + np.where(np.isneginf(bias), 0, bias)
-    if problem["sinks"]:
-        sinks = made(7, (h,), np.float32)
-    if problem["dropout"]:
-        keep = kept((b, h, r, c), problem["dropout"], problem["seed"], problem["offset"])
-    reference = Attention(
-        q, k, v, scale=d**-0.5, attend=np.broadcast_to(attend, (b, h, r, c)),
-        bias=np.broadcast_to(added, (b, h, r, c)), soft_cap=problem["soft_cap"], sinks=sinks,
-        keep=keep, dropout=problem["dropout"],
-    )  # fmt: skip
-    options = {key: problem[key] for key in ("causal", "window", "soft_cap", "dropout")}
-    out, lse = pymfa.attention(
-        q, k, v, **options, alibi=slopes, sinks=sinks, mask=mask, bias=bias, seed=problem["seed"],
-        offset=problem["offset"], return_lse=True, device=device,
-    )  # fmt: skip
+    names = ("causal", "window", "soft_cap", "dropout", "seed", "offset")
+    return {
+        **{key: problem[key] for key in names}, "alibi": slopes, "mask": mask, "bias": bias,
+        "sinks": made(7, (h,), np.float32) if problem["sinks"] else None,
+    }  # fmt: skip
+
+
+def check(dtype: Any, device: pymfa.Device, problem: dict[str, Any]) -> None:
+    q_shape, kv_shape, scores = shapes(problem)
+    q, k, v = (made(i, s, dtype) for i, s in enumerate((q_shape, kv_shape, kv_shape)))
+    options = options_of(problem, dtype)
+    reference = Attention(q, k, v, scale=q_shape[3] ** -0.5, **explained(scores, **options))
+    out, lse = pymfa.attention(q, k, v, **options, return_lse=True, device=device)
     assert_within(out, reference.expected, reference.tolerance, "O")
     assert_within(lse, reference.lse, reference.lse_tolerance, "LSE")
 

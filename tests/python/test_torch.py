@@ -14,6 +14,7 @@ import pymfa
 
 torch = pytest.importorskip("torch")
 from pymfa import torch as ours  # noqa: E402
+from pymfa.torch import tensors  # noqa: E402
 
 theirs = torch.nn.functional.scaled_dot_product_attention
 TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -243,10 +244,12 @@ def test_operators_keep_their_contract() -> None:
 
 def test_cpu_tensors_are_read_in_place() -> None:
     q = tensor(1, (1, 2, 64, 32), torch.float32)
-    array = ours._array(q)
+    array = tensors.array(q)
     assert array.ctypes.data == q.data_ptr()
     half = tensor(1, (1, 2, 64, 32), torch.bfloat16)
-    assert ours._array(half).ctypes.data == half.data_ptr() and ours._array(half).dtype == bfloat16
+    assert (
+        tensors.array(half).ctypes.data == half.data_ptr() and tensors.array(half).dtype == bfloat16
+    )
 
 
 def test_sinks_get_their_gradient() -> None:

@@ -199,11 +199,14 @@ class Attention:
 class AttentionGradients:
     """float64 gradients of attention on [batch, heads, rows, width] and the errors they may have.
 
-    Naive means the textbook formulas with S, P, dP and dS stored in the precision of the data and
-    products in float32. The model of it: a score that is off by d makes its weight off by a factor
-    of exp(2 d); dP is off by its rounding and that of its sum over Dv products, D = rowsum(P * dP)
-    by as much on average; each gradient adds up such errors times the other factor, and is itself a
-    sum with roundings. `bias` and `attend` are those of Attention; `dbias` has the shape of scores.
+    Naive means the textbook formulas with S, P, dP, dB and dS stored in the precision of the data
+    and products in float32. The model of it: a score that is off by d makes its weight off by a
+    factor of exp(2 d); dP is off by its rounding and that of its sum over Dv products,
+    D = rowsum(P * dP) by as much on average; each gradient adds up such errors times the other
+    factor, and is itself a sum with roundings. A soft cap multiplies dS by 1 - tanh^2, whose error
+    is that of its tanh, of its rounding, and 2 |tanh| (1 - tanh^2) / cap times that of the score.
+    Dropout multiplies dP, and P in dV, by Z = 0 or 1 / (1 - p). The options are those of Attention;
+    `dbias` has the shape of scores, `summed` gives it in the shape of a bias.
     """
 
     def __init__(
@@ -216,28 +219,40 @@ class AttentionGradients:
         scale: float,
         attend: Array | None = None,
         bias: Array | None = None,
+        soft_cap: float | None = None,
+        sinks: Array | None = None,
+        keep: Array | None = None,
+        dropout: float = 0.0,
     ) -> None:
         dtype, u = q.dtype, _ROUND[q.dtype.name]
         groups = q.shape[1] // k.shape[1]
+        z = np.ones((1, 1, 1, 1)) if keep is None else np.where(keep, 1 / (1 - dropout), 0.0)
 
         def gradients(cast: Any, product: Any) -> dict[str, Array]:
             """`cast` stores, `product` multiplies."""
             qs, ks, vs, g = (cast(x) for x in (q, k, v, do))
+            t = qs.dtype.type
             ks, vs = (np.repeat(x, groups, axis=1) for x in (ks, vs))
-            s = product(qs, np.swapaxes(ks, -1, -2)) * qs.dtype.type(scale)
+            s = product(qs, np.swapaxes(ks, -1, -2)) * t(scale)
+            slope, tanh = np.ones_like(s), np.zeros_like(s)
+            if soft_cap is not None:
+                tanh = cast(np.tanh(s / t(soft_cap)))
+                s, slope = t(soft_cap) * tanh, cast(1 - tanh * tanh)
             if bias is not None:
                 s = s + bias.astype(s.dtype)
             if attend is not None:
-                s = np.where(attend, s, s.dtype.type(-np.inf))
-            p = cast(softmax(cast(s))[0])
-            dp = cast(product(g, np.swapaxes(vs, -1, -2)))
+                s = np.where(attend, s, t(-np.inf))
+            p = cast(softmax(cast(s), sinks)[0])
+            kept = z.astype(s.dtype)
+            dp = cast(product(g, np.swapaxes(vs, -1, -2))) * kept
             d = (p * dp).sum(axis=-1, keepdims=True, dtype=dp.dtype)
-            ds = cast(p * (dp - d))
+            db = cast(p * (dp - d))
+            ds = cast(db * slope)
             return {
-                "s": s, "p": p, "dp": dp, "ds": ds, "dbias": ds,
-                "dq": product(ds, ks) * scale,
-                "dk": shared(product(np.swapaxes(ds, -1, -2), qs) * scale),
-                "dv": shared(product(np.swapaxes(p, -1, -2), g)),
+                "s": s, "p": p, "dp": dp, "dbias": db, "ds": ds, "slope": slope, "tanh": tanh,
+                "dq": product(ds, ks) * t(scale),
+                "dk": shared(product(np.swapaxes(ds, -1, -2), qs) * t(scale)),
+                "dv": shared(product(np.swapaxes(p * kept, -1, -2), g)),
             }  # fmt: skip
 
         def shared(x: Array) -> Array:
@@ -249,33 +264,64 @@ class AttentionGradients:
 
         q_, k_, v_, g_ = (np.abs(x.astype(np.float64)) for x in (q, k, v, do))
         k_, v_ = (np.repeat(x, groups, axis=1) for x in (k_, v_))
-        s, p, dp, ds = (exact[name] for name in ("s", "p", "dp", "ds"))
+        s, p, dp, db, ds = (exact[name] for name in ("s", "p", "dp", "dbias", "ds"))
+        slope, tanh = exact["slope"], np.abs(exact["tanh"])
         seen = np.isfinite(s)
-        size = scale * (q_ @ np.swapaxes(k_, -1, -2))
+        raw = (np.sqrt(q.shape[-1]) + 3) * _F32 * scale * (q_ @ np.swapaxes(k_, -1, -2))
+        off = raw
+        if soft_cap is not None:
+            off = off + _FUNCTION_ULPS * _F32 * soft_cap
         if bias is not None:
-            size = size + np.abs(bias.astype(np.float64))
-        off = (np.sqrt(q.shape[-1]) + 3) * _F32 * np.where(seen, size, 0)
-        off = (off + u * np.abs(np.where(seen, s, 0))).max(axis=-1, keepdims=True, initial=0.0)
+            off = off + 3 * _F32 * np.abs(bias.astype(np.float64))
+        off = np.where(seen, off, 0) + u * np.abs(np.where(seen, s, 0))
+        off = off.max(axis=-1, keepdims=True, initial=0.0)
         relative = 2 * off + (np.sqrt(k.shape[-2]) + _FUNCTION_ULPS) * _F32 + u
-        dp_size = g_ @ np.swapaxes(v_, -1, -2)
+        dp_size = z * (g_ @ np.swapaxes(v_, -1, -2))
         dp_off = (np.sqrt(v.shape[-1]) + 1) * _F32 * dp_size + u * np.abs(dp)
         d_off = (p * (dp_off + (relative + u) * dp_size)).sum(axis=-1, keepdims=True)
-        ds_off = p * (dp_off + d_off) + (relative + u) * np.abs(ds)
+        db_off = p * (dp_off + d_off) + (relative + u) * np.abs(db)
+        ds_off = db_off
+        if soft_cap is not None:
+            bent = 2 * tanh * (slope * raw / soft_cap + _FUNCTION_ULPS * _F32 + u) + u
+            ds_off = slope * db_off + (bent + u) * np.abs(db)
         rows, columns = np.sqrt(q.shape[-2] * groups) * _F32, np.sqrt(k.shape[-2]) * _F32
         ds_ = np.abs(ds)
         models = {
             "dq": scale * ((ds_off + columns * ds_) @ k_),
             "dk": scale * shared(np.swapaxes(ds_off + rows * ds_, -1, -2) @ q_),
-            "dv": shared(np.swapaxes((relative + u + rows) * p, -1, -2) @ g_),
-            "dbias": ds_off,
+            "dv": shared(np.swapaxes((relative + u + rows) * p * z, -1, -2) @ g_),
+            "dbias": db_off,
         }
-        self.expected = {name: exact[name] for name in models}
-        self.tolerance = {}
+        self.expected, self.tolerance = {}, {}
+        self.dbias = exact["dbias"], naive["dbias"].astype(np.float64), db_off
         for name, model in models.items():
-            measured = np.abs(naive[name].astype(dtype).astype(np.float64) - exact[name])
-            self.tolerance[name] = 2 * np.maximum(
-                measured.max(initial=0.0), model
-            ) + output_rounding(exact[name], dtype)
+            self.expected[name] = exact[name]
+            self.tolerance[name] = gradient_bound(exact[name], naive[name], model, dtype)
+
+    def summed(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """dB in the shape of a bias, and how far it may be off."""
+        return summed_gradient(self.dbias, shape, dtype)
+
+
+def gradient_bound(exact: Array, naive: Array, model: Array, dtype: np.dtype[Any]) -> Array:
+    measured = np.abs(naive.astype(dtype).astype(np.float64) - exact).max(initial=0.0)
+    bound: Array = 2 * np.maximum(measured, model) + output_rounding(exact, dtype)
+    return bound
+
+
+def summed_gradient(
+    dbias: tuple[Array, Array, Array], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> tuple[Array, Array]:
+    """dB, exact, naive and as the model has it off, in a shape that broadcasts to that of scores.
+
+    The errors of those that share an element add up, and so do the roundings of their sum.
+    """
+    exact, naive, model = dbias
+    model = model + np.sqrt(exact.size / max(np.prod(shape), 1)) * _F32 * np.abs(exact)
+    four = (1,) * (4 - len(shape)) + shape
+    axes = tuple(i for i in range(4) if four[i] == 1)
+    exact, naive, model = (x.sum(axis=axes).reshape(shape) for x in (exact, naive, model))
+    return exact, gradient_bound(exact, naive, model, dtype)
 
 
 def sums_of_lse(columns: int) -> float:

@@ -1,28 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Attention for PyTorch: operators of torch.library with gradients, on CPU tensors in place.
-
-    from pymfa.torch import attention, scaled_dot_product_attention
-
-`torch.ops.pymfa.attention` and `torch.ops.pymfa.attention_backward` are what they call. PyTorch is
-not a dependency of pymfa; importing this module needs it.
-"""
+"""Attention of batches for PyTorch: an operator of torch.library, its gradients, and functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import torch
 from torch import Tensor
 
-from . import sdpa
-from .arrays import Array
-from .encode import attention as forward_
-from .encode import attention_backward as backward_
-from .errors import InvalidType, InvalidValue, Unsupported
-from .ops import find
-
-_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+from .. import sdpa
+from ..encode import attention as forward_
+from ..encode import attention_backward as backward_
+from ..errors import InvalidValue
+from ..ops import find
+from . import tensors
+from .tensors import array
 
 
 def attention(
@@ -49,16 +41,11 @@ def attention(
     The options are those of pymfa.attention. Without a seed, dropout takes one from PyTorch's
     generator, so that torch.manual_seed repeats it. The log-sum-exp has no gradient.
     """
-    if alibi is not None and alibi.requires_grad:
-        raise Unsupported("attention: alibi requires a gradient; expected constant slopes")
-    if mask is not None and bias is not None and mask.requires_grad:
-        raise Unsupported("attention: mask requires a gradient beside a bias; expected one of both")
-    if seed is None:
-        seed = int(torch.randint(1 << 62, ())) if dropout else 0
+    tensors.expect_gradients(forward_.NAME, mask, bias, alibi)
     left, right = (None, None) if window is None else window
     o, lse = torch.ops.pymfa.attention(
-        q, k, v, mask, bias, alibi, sinks, _causal_name(causal), scale, left, right, soft_cap,
-        dropout, seed, offset, layout,
+        q, k, v, mask, bias, alibi, sinks, tensors.causal_name(causal), scale, left, right,
+        soft_cap, dropout, tensors.seed(seed, dropout), offset, layout,
     )  # fmt: skip
     return (o, lse) if return_lse else o
 
@@ -79,9 +66,15 @@ def scaled_dot_product_attention(
     with another number of rows than the key.
     """
     for name, x in (("query", query), ("key", key), ("value", value)):
-        _expect(f"{sdpa.NAME}: {name}", x, (query.dtype,) if query.dtype in _FLOATS else _FLOATS)
+        tensors.expect(
+            f"{sdpa.NAME}: {name}",
+            x,
+            (query.dtype,) if query.dtype in tensors.FLOATS else tensors.FLOATS,
+        )
     if attn_mask is not None:
-        _expect(f"{sdpa.NAME}: attn_mask", attn_mask, (torch.bool, torch.float32, query.dtype))
+        tensors.expect(
+            f"{sdpa.NAME}: attn_mask", attn_mask, (torch.bool, torch.float32, query.dtype)
+        )
     plan = sdpa.arrange(
         query, key, value, attn_mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale,
         enable_gqa=enable_gqa, broadcast_to=torch.broadcast_to,
@@ -119,11 +112,11 @@ def _attention(
     layout: str,
 ) -> tuple[Tensor, Tensor]:
     o, lse = _results(q, v, layout)
-    options = _options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                       soft_cap, dropout, seed, offset)  # fmt: skip
+    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
+                              soft_cap, dropout, seed, offset)  # fmt: skip
     with find(None).commands() as commands:
-        forward_.encode(commands, _array(q), _array(k), _array(v), layout=layout, out=_array(o),
-                        lse=_array(lse), copy=True, **options)  # fmt: skip
+        forward_.encode(commands, array(q), array(k), array(v), layout=layout, out=array(o),
+                        lse=array(lse), copy=True, **options)  # fmt: skip
     return o, lse
 
 
@@ -160,25 +153,16 @@ def _attention_backward(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
-    gradients = _gradients(q, k, v, mask if bias is None else bias, wanted)
-    options = _options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                       soft_cap, dropout, seed, offset)  # fmt: skip
-    keys = k.shape[2 if layout == "BHND" else 1]
-    outputs = {n: _array(x) for n, x, w in zip(backward_.ALL, gradients, wanted, strict=False) if w}
-    filled = None
-    if wanted[3]:
-        _, filled = backward_.bias_gradient(options["bias"], options["mask"], keys)
-    with find(None).commands() as commands:
-        backward_.encode(
-            commands, _array(do), _array(q), _array(k), _array(v), _array(o), _array(lse),
-            layout=layout, wanted=tuple(outputs), dbias=filled, copy=True, **outputs, **options,
-        )  # fmt: skip
-    if filled is not None:
-        target = _array(gradients[3])
-        if filled.size != target.size:  # one value for all keys
-            filled = filled.sum(axis=-1)
-        target[...] = filled.reshape(target.shape)
-    return gradients
+    found = tensors.gradients(q, k, v, mask if bias is None else bias, wanted)
+    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
+                              soft_cap, dropout, seed, offset)  # fmt: skip
+    columns = k.shape[2 if layout == "BHND" else 1]
+    filled = tensors.Filled(backward_.NAME, found, wanted, columns, options)
+    with filled, find(None).commands() as commands:
+        backward_.encode(commands, array(do), array(q), array(k), array(v), array(o),
+                         array(lse), layout=layout, copy=True, **filled.outputs,
+                         **options)  # fmt: skip
+    return found
 
 
 @_attention_backward.register_fake
@@ -187,7 +171,7 @@ def _(
     alibi: Any, sinks: Any, causal: str, scale: Any, window_left: Any, window_right: Any,
     soft_cap: Any, dropout: float, seed: int, offset: int, layout: str, wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    return _gradients(q, k, v, mask if bias is None else bias, wanted)
+    return tensors.gradients(q, k, v, mask if bias is None else bias, wanted)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -206,48 +190,14 @@ def _backward(ctx: Any, do: Tensor, _dlse: Tensor | None) -> tuple[Any, ...]:
             do, q, k, v, o, lse, mask, bias, alibi, sinks, *ctx.options, wanted
         )
         dq, dk, dv, dbias = (x if w else None for x, w in zip(found, wanted, strict=True))
-    if needs[6]:  # a sink has no value: its weight times -D
-        rows = (do.float() * o.float()).sum(-1)
-        if ctx.options[-1] == "BNHD":
-            rows = rows.transpose(1, 2)
-        dsinks = -(torch.exp(sinks[:, None] - lse) * rows).sum((0, 2))
+    if needs[6]:
+        rows = 1 if ctx.options[-1] == "BNHD" else 2
+        dsinks = tensors.sink_gradient(do, o, lse, sinks, rows=rows)
     dmask = dbias if needs[3] else None
     return dq, dk, dv, dmask, dbias if needs[4] else None, None, dsinks, *(None,) * 9
 
 
 _attention.register_autograd(_backward, setup_context=_setup)
-
-
-# ---- Tensors as arrays.
-
-
-def _array(tensor: Tensor) -> Array:
-    """The same memory."""
-    tensor = tensor.detach()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    found: Array = tensor.numpy()
-    return found
-
-
-def _options(
-    mask: Tensor | None, bias: Tensor | None, alibi: Tensor | None, sinks: Tensor | None,
-    causal: str, scale: float | None, left: int | None, right: int | None, soft_cap: float | None,
-    dropout: float, seed: int, offset: int,
-) -> dict[str, Any]:  # fmt: skip
-    named = {"mask": mask, "bias": bias, "alibi": alibi, "sinks": sinks}
-    arrays = {name: None if x is None else _array(x) for name, x in named.items()}
-    window = None if left is None and right is None else (left, right)
-    return {
-        **arrays, "causal": False if causal == "none" else causal, "scale": scale,
-        "window": window, "soft_cap": soft_cap, "dropout": dropout, "seed": seed, "offset": offset,
-    }  # fmt: skip
-
-
-def _causal_name(causal: bool | str) -> str:
-    if isinstance(causal, str):
-        return causal
-    return "lower_right" if causal else "none"
 
 
 def _results(q: Tensor, v: Tensor, layout: str) -> tuple[Tensor, Tensor]:
@@ -259,25 +209,3 @@ def _results(q: Tensor, v: Tensor, layout: str) -> tuple[Tensor, Tensor]:
     rows = (first, second) if layout == "BHND" else (second, first)
     o = q.new_empty((batch, first, second, v.shape[-1]))
     return o, q.new_empty((batch, *rows), dtype=torch.float32).fill_(-torch.inf)
-
-
-def _gradients(
-    q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, wanted: list[bool]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    like = (q, k, v, q if added is None else added)
-    dq, dk, dv, dadded = (
-        x.new_empty(x.shape if want else (0,)) for x, want in zip(like, wanted, strict=True)
-    )
-    return dq, dk, dv, dadded
-
-
-def _expect(name: str, tensor: Tensor, dtypes: tuple[torch.dtype, ...]) -> None:
-    if not isinstance(tensor, Tensor):
-        raise InvalidType(f"{name} is a {type(tensor).__name__}; expected a tensor")
-    if tensor.device.type not in ("cpu", "meta"):
-        raise InvalidType(f"{name} is on {tensor.device}; expected the CPU")
-    if tensor.dtype not in dtypes:
-        expected = ", ".join(str(d).removeprefix("torch.") for d in dict.fromkeys(dtypes))
-        raise InvalidType(f"{name} has dtype {tensor.dtype}; expected {expected}")
-    if tensor.layout != torch.strided:
-        raise InvalidType(f"{name} has layout {tensor.layout}; expected strided")
