@@ -47,6 +47,13 @@ class QuantizedKV:
         return self.numbers().astype(np.float32) * scales + biases
 
 
+def expect_form(name: str, bits: Any, group_size: Any) -> None:
+    if bits not in (4, 8):
+        raise InvalidValue(f"{name}: bits is {bits!r}; expected 4 or 8")
+    if group_size not in (32, 64):
+        raise InvalidValue(f"{name}: group_size is {group_size!r}; expected 32 or 64")
+
+
 def quantize_kv(x: Any, *, bits: int = 8, group_size: int = 64, dtype: Any = None) -> QuantizedKV:
     """Each group of a row between its smallest and its largest number, in 2**bits - 1 equal steps.
 
@@ -55,10 +62,7 @@ def quantize_kv(x: Any, *, bits: int = 8, group_size: int = 64, dtype: Any = Non
     """
     array = operand("quantize_kv: x", x)
     expect_dtype("quantize_kv: x", array, *FLOATS)
-    if bits not in (4, 8):
-        raise InvalidValue(f"quantize_kv: bits is {bits!r}; expected 4 or 8")
-    if group_size not in (32, 64):
-        raise InvalidValue(f"quantize_kv: group_size is {group_size!r}; expected 32 or 64")
+    expect_form("quantize_kv", bits, group_size)
     if array.ndim == 0 or array.shape[-1] % group_size or array.shape[-1] == 0:
         raise InvalidValue(
             f"quantize_kv: x has shape {array.shape}; expected a multiple of {group_size} columns"

@@ -168,26 +168,6 @@ Outcome<host::Merge> problem_of(const mfa_merge_desc* given, bool lse) {
 
 namespace {
 
-/// Takes operands of up to four dimensions.
-class Taker {
- public:
-  Status operator()(const char* name, const mfa_operand& given, uint64_t batches, uint64_t heads,
-                    uint64_t rows, uint64_t columns, const host::Strides& strides, uint64_t element,
-                    Use use, host::Operand& operand) {
-    Footprint footprint(element);
-    if (!footprint.add(columns, strides.column) || !footprint.add(rows, strides.row) ||
-        !footprint.add(heads, strides.head) || !footprint.add(batches, strides.batch))
-      return failure(Code::invalid_argument, "%s is larger than any memory", name);
-    return all.take(name, given, footprint, element, use, operand);
-  }
-  Operands all;
-};
-
-Status unexpected(const char* name, const mfa_operand& operand, const char* why) {
-  if (!operand.buffer) return {};
-  return failure(Code::invalid_argument, "%s is given but %s", name, why);
-}
-
 Status decode(mfa_commands commands, const mfa_decode_desc* desc,
               const mfa_decode_operands* operands) {
   Target target("mfa_attention_decode");
@@ -222,14 +202,14 @@ Status decode(mfa_commands commands, const mfa_decode_desc* desc,
   uint64_t kv_element = element_size(d.kv_type), stored_element = d.bits ? 1 : kv_element;
   Cache cache = cache_of(d);
   if (B == 0 || a.C == 0) cache.batches = 0;
-  Taker take;
+  Operands all;
   host::DecodeOperands taken;
   const host::Strides row = {0, 0, 0, 1};
-  MFA_TRY(take("q", given.q, B, a.H, a.R, a.D, a.q, element, Use::read, taken.q));
-  MFA_TRY(take("k", given.k, cache.batches, a.Hkv, cache.rows, stored(d, a.D), a.k, stored_element,
-               Use::read, taken.k));
-  MFA_TRY(take("v", given.v, cache.batches, a.Hkv, cache.rows, stored(d, a.Dv), a.v, stored_element,
-               Use::read, taken.v));
+  MFA_TRY(all.take("q", given.q, {B, a.H, a.R, a.D}, a.q, element, Use::read, taken.q));
+  MFA_TRY(all.take("k", given.k, {cache.batches, a.Hkv, cache.rows, stored(d, a.D)}, a.k,
+                   stored_element, Use::read, taken.k));
+  MFA_TRY(all.take("v", given.v, {cache.batches, a.Hkv, cache.rows, stored(d, a.Dv)}, a.v,
+                   stored_element, Use::read, taken.v));
   if (d.bits) {
     struct {
       const char* name;
@@ -242,32 +222,37 @@ Status decode(mfa_commands commands, const mfa_decode_desc* desc,
                   {"v_scales", given.v_scales, a.Dv, d.v_scales, taken.v_scales},
                   {"v_biases", given.v_biases, a.Dv, d.v_scales, taken.v_biases}};
     for (auto& scale : scales)
-      MFA_TRY(take(scale.name, scale.given, cache.batches, a.Hkv, cache.rows,
-                   scale.columns / d.group, scale.strides, kv_element, Use::read, scale.taken));
+      MFA_TRY(all.take(scale.name, scale.given,
+                       {cache.batches, a.Hkv, cache.rows, scale.columns / d.group}, scale.strides,
+                       kv_element, Use::read, scale.taken));
   }
   if (a.mask_kind != MFA_MASK_NONE)
-    MFA_TRY(take("mask", given.mask, B, a.H, a.R, a.C, a.mask,
-                 a.mask_kind == MFA_MASK_BOOLEAN ? 1 : element_size(a.mask_type), Use::read,
-                 taken.mask));
+    MFA_TRY(all.take("mask", given.mask, {B, a.H, a.R, a.C}, a.mask,
+                     a.mask_kind == MFA_MASK_BOOLEAN ? 1 : element_size(a.mask_type), Use::read,
+                     taken.mask));
   if (a.has_bias)
-    MFA_TRY(take("bias", given.bias, B, a.H, a.R, a.C, a.bias, element_size(a.bias_type), Use::read,
-                 taken.bias));
+    MFA_TRY(all.take("bias", given.bias, {B, a.H, a.R, a.C}, a.bias, element_size(a.bias_type),
+                     Use::read, taken.bias));
   if (a.slopes)
-    MFA_TRY(take("slopes", given.slopes, B, 1, 1, a.H, {a.slopes_batch, 0, 0, 1}, sizeof(float),
-                 Use::read, taken.slopes));
+    MFA_TRY(all.take("slopes", given.slopes, {B, 1, 1, a.H}, host::Strides{a.slopes_batch, 0, 0, 1},
+                     sizeof(float), Use::read, taken.slopes));
   if (a.sinks)
-    MFA_TRY(take("sinks", given.sinks, 1, 1, 1, a.H, row, sizeof(float), Use::read, taken.sinks));
+    MFA_TRY(
+        all.take("sinks", given.sinks, {1, 1, 1, a.H}, row, sizeof(float), Use::read, taken.sinks));
   if (d.lengths)
-    MFA_TRY(take("lengths", given.lengths, 1, 1, 1, B, row, sizeof(uint32_t), Use::read,
-                 taken.lengths));
+    MFA_TRY(all.take("lengths", given.lengths, {1, 1, 1, B}, row, sizeof(uint32_t), Use::read,
+                     taken.lengths));
   if (d.page_size)
-    MFA_TRY(take("table", given.table, B, 1, 1, ceil_div(a.C, d.page_size),
-                 {d.table_stride, 0, 0, 1}, sizeof(uint32_t), Use::read, taken.table));
-  MFA_TRY(take("o", given.o, B, a.H, a.R, a.Dv, a.o, element_size(a.o_type), Use::write, taken.o));
+    MFA_TRY(all.take("table", given.table, {B, 1, 1, ceil_div(a.C, d.page_size)},
+                     host::Strides{d.table_stride, 0, 0, 1}, sizeof(uint32_t), Use::read,
+                     taken.table));
+  MFA_TRY(all.take("o", given.o, {B, a.H, a.R, a.Dv}, a.o, element_size(a.o_type), Use::write,
+                   taken.o));
   if (a.lse)
-    MFA_TRY(take("lse", given.lse, B, a.H, 1, a.R, {a.lse_batch, a.lse_head, 0, 1}, sizeof(float),
-                 Use::write, taken.lse));
-  return target.run(take.all, [&](host::Commands& on) { return host::encode(on, d, taken); });
+    MFA_TRY(all.take("lse", given.lse, {B, a.H, 1, a.R},
+                     host::Strides{a.lse_batch, a.lse_head, 0, 1}, sizeof(float), Use::write,
+                     taken.lse));
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, d, taken); });
 }
 
 Status merge(mfa_commands commands, const mfa_merge_desc* desc,
@@ -280,24 +265,25 @@ Status merge(mfa_commands commands, const mfa_merge_desc* desc,
   if (!checked.ok()) return checked.status();
   const host::Merge& m = *checked;
   uint64_t element = element_size(m.type);
-  Taker take;
+  Operands all;
   host::MergeOperands taken;
-  MFA_TRY(
-      take("first", given.first, m.B, m.H, m.R, m.Dv, m.first, element, Use::read, taken.first));
-  MFA_TRY(take("first_lse", given.first_lse, m.B, m.H, 1, m.R,
-               {m.first_lse_batch, m.first_lse_head, 0, 1}, sizeof(float), Use::read,
-               taken.first_lse));
-  MFA_TRY(take("second", given.second, m.B, m.H, m.R, m.Dv, m.second, element, Use::read,
-               taken.second));
-  MFA_TRY(take("second_lse", given.second_lse, m.B, m.H, 1, m.R,
-               {m.second_lse_batch, m.second_lse_head, 0, 1}, sizeof(float), Use::read,
-               taken.second_lse));
-  MFA_TRY(
-      take("o", given.o, m.B, m.H, m.R, m.Dv, m.o, element_size(m.o_type), Use::write, taken.o));
+  MFA_TRY(all.take("first", given.first, {m.B, m.H, m.R, m.Dv}, m.first, element, Use::read,
+                   taken.first));
+  MFA_TRY(all.take("first_lse", given.first_lse, {m.B, m.H, 1, m.R},
+                   host::Strides{m.first_lse_batch, m.first_lse_head, 0, 1}, sizeof(float),
+                   Use::read, taken.first_lse));
+  MFA_TRY(all.take("second", given.second, {m.B, m.H, m.R, m.Dv}, m.second, element, Use::read,
+                   taken.second));
+  MFA_TRY(all.take("second_lse", given.second_lse, {m.B, m.H, 1, m.R},
+                   host::Strides{m.second_lse_batch, m.second_lse_head, 0, 1}, sizeof(float),
+                   Use::read, taken.second_lse));
+  MFA_TRY(all.take("o", given.o, {m.B, m.H, m.R, m.Dv}, m.o, element_size(m.o_type), Use::write,
+                   taken.o));
   if (m.lse)
-    MFA_TRY(take("lse", given.lse, m.B, m.H, 1, m.R, {m.lse_batch, m.lse_head, 0, 1}, sizeof(float),
-                 Use::write, taken.lse));
-  return target.run(take.all, [&](host::Commands& on) { return host::encode(on, m, taken); });
+    MFA_TRY(all.take("lse", given.lse, {m.B, m.H, 1, m.R},
+                     host::Strides{m.lse_batch, m.lse_head, 0, 1}, sizeof(float), Use::write,
+                     taken.lse));
+  return target.run(all, [&](host::Commands& on) { return host::encode(on, m, taken); });
 }
 
 }  // namespace

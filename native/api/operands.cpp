@@ -44,6 +44,21 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   return {};
 }
 
+Status Operands::take(const char* name, const mfa_operand& given, const Extent& extent,
+                      const host::Strides& strides, uint64_t element_size, Use use,
+                      host::Operand& operand) {
+  Footprint where(element_size);
+  bool fits = where.add(extent.columns, strides.column) && where.add(extent.rows, strides.row) &&
+              where.add(extent.heads, strides.head) && where.add(extent.batches, strides.batch);
+  if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
+  return take(name, given, where, element_size, use, operand);
+}
+
+Status unexpected(const char* name, const mfa_operand& operand, const char* why) {
+  if (!operand.buffer) return {};
+  return failure(Code::invalid_argument, "%s is given but %s", name, why);
+}
+
 Status Operands::check_overlap() const {
   for (const Taken& output : taken_) {
     if (output.use != Use::write) continue;

@@ -4,10 +4,16 @@
 
 #include "api/footprint.h"
 #include "api/handles.h"
+#include "host/problem.h"
 
 namespace mfa::api {
 
 enum class Use { read, write };
+
+/// Axes of an operand of attention.
+struct Extent {
+  uint64_t batches, heads, rows, columns;
+};
 
 /// The operands of one call, checked one after the other.
 class Operands {
@@ -16,6 +22,9 @@ class Operands {
   /// elements may be absent and stays so.
   Status take(const char* name, const mfa_operand& given, Footprint footprint,
               uint64_t element_size, Use use, host::Operand& operand);
+  /// The same for an operand of attention, whose axes have these strides.
+  Status take(const char* name, const mfa_operand& given, const Extent& extent,
+              const host::Strides& strides, uint64_t element_size, Use use, host::Operand& operand);
   /// Call when all are taken: outputs must be distinct and away from everything else.
   Status check_overlap() const;
   /// Tells the commands which memory the operation that is to be encoded reads and writes.
@@ -32,6 +41,9 @@ class Operands {
   std::vector<Taken> taken_;
   std::shared_ptr<host::Device> device_;
 };
+
+/// Fails if the operand is given; `why` says what of the descriptor excludes it.
+Status unexpected(const char* name, const mfa_operand& operand, const char* why);
 
 /// Where an operation is encoded: the caller's commands, or some that end with the call.
 class Target {

@@ -116,17 +116,6 @@ Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
   return target.run(all, [&](host::Commands& on) { return host::encode(on, qgemm, taken); });
 }
 
-/// Takes one operand of attention with so many batches, heads, rows and columns.
-Status take(Operands& all, const char* name, const mfa_operand& operand, uint64_t batches,
-            uint64_t heads, uint64_t rows, uint64_t columns, const host::Strides& strides,
-            uint64_t size, Use use, host::Operand& result) {
-  Footprint where(size);
-  bool fits = where.add(columns, strides.column) && where.add(rows, strides.row) &&
-              where.add(heads, strides.head) && where.add(batches, strides.batch);
-  if (!fits) return failure(Code::invalid_argument, "%s is larger than any memory", name);
-  return all.take(name, operand, where, size, use, result);
-}
-
 /// Checks and takes what mfa_attention and its gradients have in common. `results`: what becomes of
 /// o and lse. Without keys there is nothing to mask, which `a` then says.
 Status take_attention(Operands& all, host::Attention& a, const mfa_attention_operands& given,
@@ -136,19 +125,15 @@ Status take_attention(Operands& all, host::Attention& a, const mfa_attention_ope
     a.has_bias = false;
   }
   bool has_mask = a.mask_kind != MFA_MASK_NONE;
-  if (!has_mask && given.mask.buffer && a.C != 0)
-    return failure(Code::invalid_argument, "mask is given but desc->mask_kind is MFA_MASK_NONE");
+  if (!has_mask && a.C != 0)
+    MFA_TRY(unexpected("mask", given.mask, "desc->mask_kind is MFA_MASK_NONE"));
 
-  auto unexpected = [&](const char* name, const mfa_operand& operand, const char* flag) -> Status {
-    if (!operand.buffer || a.C == 0) return {};
-    return failure(Code::invalid_argument, "%s is given but desc->%s is false", name, flag);
-  };
-  if (!a.has_bias) MFA_TRY(unexpected("bias", given.bias, "has_bias"));
-  if (!a.slopes) MFA_TRY(unexpected("slopes", given.slopes, "has_slopes"));
-  if (!a.sinks) MFA_TRY(unexpected("sinks", given.sinks, "has_sinks"));
+  if (!a.has_bias && a.C != 0) MFA_TRY(unexpected("bias", given.bias, "desc->has_bias is false"));
+  if (!a.slopes) MFA_TRY(unexpected("slopes", given.slopes, "desc->has_slopes is false"));
+  if (!a.sinks) MFA_TRY(unexpected("sinks", given.sinks, "desc->has_sinks is false"));
   if (!a.packed) {
-    MFA_TRY(unexpected("row_starts", given.row_starts, "packed"));
-    MFA_TRY(unexpected("column_starts", given.column_starts, "packed"));
+    MFA_TRY(unexpected("row_starts", given.row_starts, "desc->packed is false"));
+    MFA_TRY(unexpected("column_starts", given.column_starts, "desc->packed is false"));
   }
 
   uint64_t element = element_size(a.type), batches = a.R ? a.B : 0;
@@ -156,7 +141,7 @@ Status take_attention(Operands& all, host::Attention& a, const mfa_attention_ope
   auto take = [&](const char* name, const mfa_operand& operand, uint64_t heads, uint64_t rows,
                   uint64_t columns, const host::Strides& strides, uint64_t size, Use use,
                   host::Operand& result) -> Status {
-    return api::take(all, name, operand, batches, heads, rows, columns, strides, size, use, result);
+    return all.take(name, operand, {batches, heads, rows, columns}, strides, size, use, result);
   };
   if (has_mask)
     MFA_TRY(take("mask", given.mask, a.H, a.R, a.C, a.mask, mask_element, Use::read, taken.mask));
@@ -233,19 +218,19 @@ Status attention_backward(mfa_commands commands, const mfa_attention_backward_de
   auto output = [&](const char* name, const mfa_operand& operand, uint64_t heads, uint64_t rows,
                     uint64_t columns, const host::Strides& strides, host::Operand& result) {
     if (!operand.buffer) return Status();
-    return take(all, name, operand, batches, heads, rows, columns, strides, element, Use::write,
-                result);
+    return all.take(name, operand, {batches, heads, rows, columns}, strides, element, Use::write,
+                    result);
   };
-  MFA_TRY(take(all, "d_o", given.d_o, batches, a.H, a.total_R, a.Dv, backward.d_o,
-               element_size(a.o_type), Use::read, taken.d_o));
+  MFA_TRY(all.take("d_o", given.d_o, {batches, a.H, a.total_R, a.Dv}, backward.d_o,
+                   element_size(a.o_type), Use::read, taken.d_o));
   MFA_TRY(output("dq", given.dq, a.H, a.total_R, a.D, backward.dq, taken.dq));
   MFA_TRY(output("dk", given.dk, a.Hkv, a.total_C, a.D, backward.dk, taken.dk));
   MFA_TRY(output("dv", given.dv, a.Hkv, a.total_C, a.Dv, backward.dv, taken.dv));
   if (backward.has_dbias) {
     const host::Strides& strides = backward.dbias;  // an axis that is summed over has one element
-    MFA_TRY(take(all, "dbias", given.dbias, strides.batch ? a.B : 1, strides.head ? a.H : 1,
-                 strides.row ? a.R : 1, a.C, strides, element_size(backward.dbias_type), Use::write,
-                 taken.dbias));
+    Extent extent = {strides.batch ? a.B : 1, strides.head ? a.H : 1, strides.row ? a.R : 1, a.C};
+    MFA_TRY(all.take("dbias", given.dbias, extent, strides, element_size(backward.dbias_type),
+                     Use::write, taken.dbias));
   }
   return target.run(all, [&](host::Commands& on) { return host::encode(on, backward, taken); });
 }

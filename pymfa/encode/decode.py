@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..arrays import (
     expect_shape,
     operand,
 )
-from ..cache import QuantizedKV
+from ..cache import QuantizedKV, expect_form
 from ..errors import InvalidType, InvalidValue, Unsupported
 from ..problem import LAYOUTS, TYPES, choice
 from . import heads, scores
@@ -55,9 +56,12 @@ def encode(
     caches = {"k": _Cache("k", k, layout), "v": _Cache("v", v, layout)}
     k, v = caches["k"], caches["v"]
     if not k.same_form(v):
-        raise InvalidValue(f"{_NAME}: k and v are not stored in the same way")
+        raise InvalidValue(
+            f"{_NAME}: k and v are not stored in the same way: k is {k.form}, v is {v.form}; "
+            "expected the same but for the width"
+        )
     if k.width != width:
-        raise InvalidValue(f"{_NAME}: k has {k.width} elements to a key and q {width}")
+        raise InvalidValue(f"{_NAME}: k has {k.width} elements to a key; expected {width} as q has")
     heads.expect_width(_NAME, width, v.width)
     heads.expect_heads(_NAME, count, k.heads)
 
@@ -73,16 +77,20 @@ def encode(
         table = _integers("block_table", block_table, (batch, None))
         if table.size and int(table.max()) >= k.batches:
             raise InvalidValue(
-                f"{_NAME}: block_table has page {int(table.max())}, k has {k.batches} pages"
+                f"{_NAME}: block_table has page {int(table.max())}; expected less than "
+                f"{k.batches}, the pages of k"
             )
         columns = table.shape[1] * k.rows
+        table = np.ascontiguousarray(table, np.uint32)
     counts = None
     if lengths is not None:
         counts = _integers("lengths", lengths, (batch,))
         if counts.size and int(counts.max()) > columns:
             raise InvalidValue(
-                f"{_NAME}: lengths has {int(counts.max())}, there is room for {columns} keys"
+                f"{_NAME}: lengths has {int(counts.max())}; expected at most {columns}, the keys "
+                "that there is room for"
             )
+        counts = np.ascontiguousarray(counts, np.uint32)
 
     shape = heads.unordered((batch, count, rows, v.width), 4, layout)
     result = heads.output(_NAME, out, out_dtype, shape, q.dtype)
@@ -143,23 +151,33 @@ class _Cache:
         self.name = name
         if isinstance(given, QuantizedKV):
             self.bits, self.group_size = given.bits, given.group_size
+            expect_form(f"{_NAME}: {name}", self.bits, self.group_size)
             self.values = _four(f"{name}.values", given.values, layout)
             expect_dtype(f"{_NAME}: {name}.values", self.values, np.uint8)
             self.scales = _four(f"{name}.scales", given.scales, layout)
             self.biases = _four(f"{name}.biases", given.biases, layout)
             self.dtype = self.scales.dtype
+            expect_dtype(f"{_NAME}: {name}.scales", self.scales, *FLOATS)
             self.width = self.values.shape[3] * 8 // self.bits
+            if self.width % self.group_size:
+                raise InvalidValue(
+                    f"{_NAME}: {name}.values has {self.width} numbers to a row; expected a "
+                    f"multiple of group_size = {self.group_size}"
+                )
             shape = (*self.values.shape[:3], self.width // self.group_size)
             for label, array in (("scales", self.scales), ("biases", self.biases)):
                 expect_shape(f"{_NAME}: {name}.{label}", array, shape)
                 expect_dtype(f"{_NAME}: {name}.{label}", array, self.dtype)
             if element_strides(self.scales) != element_strides(self.biases):
-                raise InvalidValue(f"{_NAME}: {name}.scales and {name}.biases have other strides")
+                raise InvalidValue(
+                    f"{_NAME}: {name}.biases has strides of {self.biases.strides} bytes; expected "
+                    f"{self.scales.strides} as {name}.scales has"
+                )
         else:
             self.values = _four(name, given, layout)
             self.dtype = self.values.dtype
             self.width = self.values.shape[3]
-        expect_dtype(f"{_NAME}: {name}", np.empty(0, self.dtype), *FLOATS)
+            expect_dtype(f"{_NAME}: {name}", self.values, *FLOATS)
         self.batches, self.heads, self.rows = self.values.shape[:3]
         for array in self.arrays.values():
             steps = element_strides(array)
@@ -185,6 +203,11 @@ class _Cache:
         )
         return mine == others
 
+    @property
+    def form(self) -> str:
+        how = f" in {self.bits} bits, groups of {self.group_size}" if self.bits else ""
+        return f"{self.batches} x {self.heads} x {self.rows} {self.dtype.name}{how}"
+
 
 def _four(name: str, value: Any, layout: str) -> Array:
     """A view as [batch, head, row, column]."""
@@ -195,7 +218,7 @@ def _four(name: str, value: Any, layout: str) -> Array:
 
 
 def _integers(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:
-    """As contiguous uint32."""
+    """Integers from 0 on."""
     array = operand(f"{_NAME}: {name}", value)
     if array.dtype.kind not in "iu":
         raise InvalidType(f"{_NAME}: {name} has dtype {array.dtype.name}; expected integers")
@@ -207,12 +230,17 @@ def _integers(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:
         raise InvalidValue(f"{_NAME}: {name} has shape {array.shape}; expected {wanted}")
     if array.size and int(array.min()) < 0:
         raise InvalidValue(f"{_NAME}: {name} has {int(array.min())}; expected nothing below 0")
-    return np.ascontiguousarray(array, np.uint32)
+    return array
 
 
 def _splits(value: int | None) -> int:
     if value is None:
         return 0
-    if value < 1:
-        raise InvalidValue(f"{_NAME}: splits is {value}; expected at least 1")
-    return value
+    try:
+        splits = operator.index(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise InvalidType(f"{_NAME}: splits is a {kind}; expected an integer or None") from None
+    if not 1 <= splits < 1 << 32:
+        raise InvalidValue(f"{_NAME}: splits is {value}; expected 1 to 2**32 - 1")
+    return splits

@@ -91,15 +91,14 @@ def output(
     """`out` or a new array: of the inputs' type, or float32 if `out` is or `dtype` says so."""
     wanted = input_type if dtype is None else np.dtype(dtype)
     if wanted not in (input_type, np.float32):
-        raise InvalidType(
-            f"{call}: out_dtype is {wanted.name}; expected {input_type.name} or float32"
-        )
+        allowed = " or ".join(dict.fromkeys((input_type.name, "float32")))
+        raise InvalidType(f"{call}: out_dtype is {wanted.name}; expected {allowed}")
     if out is None:
         return np.empty(shape, wanted)
     result = operand(f"{call}: out", out)
     expect_shape(f"{call}: out", result, shape)
-    allowed = (input_type, np.dtype(np.float32)) if dtype is None else (wanted,)
-    expect_dtype(f"{call}: out", result, *allowed)
+    types = (input_type, np.dtype(np.float32)) if dtype is None else (wanted,)
+    expect_dtype(f"{call}: out", result, *types)
     return result
 
 
@@ -110,6 +109,7 @@ def sums(call: str, name: str, value: Any, shape: tuple[int, ...], *, copy: bool
     expect_shape(f"{call}: {name}", array, shape)
     steps = element_strides(array)
     usable = min(steps, default=0) >= 0 and (array.shape[-1] <= 1 or steps[-1] == 1)
+    usable = usable or array.size == 0
     return in_place(f"{call}: {name}", array, usable=usable, copy=copy)
 
 
@@ -118,6 +118,7 @@ def readable(call: str, name: str, array: Array, *, copy: bool) -> Array:
     axes = list(zip(array.shape, element_strides(array), strict=True))
     forward = all(step >= 0 for n, step in axes if n > 1)
     usable = forward and any(n <= 1 or step == 1 for n, step in axes[2:])
+    usable = usable or array.size == 0
     return in_place(f"{call}: {name}", array, usable=usable, copy=copy)
 
 

@@ -204,9 +204,16 @@ def _starts(call: str, name: str, value: Any, total: int | None) -> Array:
         )
     wide = array.astype(np.int64)
     total = int(wide[-1]) if total is None else total
-    if wide[0] != 0 or wide[-1] != total or (np.diff(wide) < 0).any():
+    if wide[0] != 0 or wide[-1] != total:
         raise InvalidValue(
-            f"{call}: {name} goes from {wide[0]} to {wide[-1]}; expected from 0 to {total} and "
+            f"{call}: {name} goes from {wide[0]} to {wide[-1]}; expected from 0 to {total}, "
+            "the rows of all sequences"
+        )
+    falls = np.flatnonzero(np.diff(wide) < 0)
+    if falls.size:
+        at = int(falls[0])
+        raise InvalidValue(
+            f"{call}: {name} falls from {wide[at]} to {wide[at + 1]} at element {at + 1}; expected "
             "never down"
         )
     return np.ascontiguousarray(array, np.uint32)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tolerance import Attention, AttentionGradients, assert_within, bfloat16
+from scoring import explained
+from tolerance import Attention, AttentionGradients, assert_within, bfloat16, summed_gradient
 
 import pymfa
 
@@ -218,13 +219,25 @@ class Checked(torch.autograd.Function):  # type: ignore[misc, name-defined]
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_gradcheck(causal: bool) -> None:
-    """Our float32 gradients against finite differences of the float64 formula."""
+    """Our float32 gradients against finite differences of the float64 formula.
+
+    A Jacobian's element is a gradient for a dO of one 1 and has its bound.
+    """
     shapes = (1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4), (2, 3, 5)
     inputs = [tensor(i, s, torch.float64).requires_grad_() for i, s in enumerate(shapes)]
-    # Values of order 1 in sums of 5: a few dozen roundings of 2^-24 each.
+    q, k, v, bias = (x.detach().float().numpy() for x in inputs)
+    options = explained((1, 2, 3, 5), causal=causal, bias=bias)
+    worst = 0.0
+    for index in np.ndindex(*shapes[0]):
+        do = np.zeros(shapes[0], np.float32)
+        do[index] = 1
+        allowed = AttentionGradients(do, q, k, v, scale=0.5, **options).tolerance
+        worst = max(worst, *(float(x.max()) for x in allowed.values()))
+    # Differences of float64 values of order 1, a step of eps apart.
+    differences = 2.0**-52 / 1e-6 + 1e-12
     assert torch.autograd.gradcheck(
-        lambda *x: Checked.apply(*x, 0.5, causal), inputs, eps=1e-6, atol=40 * 2**-24, rtol=0,
-        nondet_tol=0.0,
+        lambda *x: Checked.apply(*x, 0.5, causal), inputs, eps=1e-6, atol=worst + differences,
+        rtol=0, nondet_tol=0.0,
     )  # fmt: skip
 
 
@@ -252,14 +265,18 @@ def test_cpu_tensors_are_read_in_place() -> None:
     )
 
 
-def test_sinks_get_their_gradient() -> None:
-    q, k, v = (tensor(i, (2, 2, 5, 8), torch.float32) for i in range(3))
+@pytest.mark.parametrize("layout", ["BHND", "BNHD"])
+@pytest.mark.parametrize("name", TYPES)
+def test_sinks_get_their_gradient(name: str, layout: str) -> None:
+    q, k, v, do = (tensor(i, (2, 2, 5, 8), TYPES[name]) for i in range(4))
     sinks = torch.tensor([0.3, -1.0], requires_grad=True)
-    do = tensor(4, (2, 2, 5, 8), torch.float32)
-    (actual,) = torch.autograd.grad(ours.attention(q, k, v, sinks=sinks), sinks, do)
-    s = torch.cat((q @ k.mT * 8**-0.5, sinks[:, None, None].expand(2, 2, 5, 1)), -1)
-    (expected,) = torch.autograd.grad(s.softmax(-1)[..., :-1] @ v, sinks, do)
-    torch.testing.assert_close(actual, expected)
+    given = [x.transpose(1, 2) if layout == "BNHD" else x for x in (q, k, v, do)]
+    out = ours.attention(*given[:3], sinks=sinks, layout=layout)
+    (actual,) = torch.autograd.grad(out, sinks, given[3])
+    reference = AttentionGradients(
+        *(numpy_of(x) for x in (do, q, k, v)), scale=8**-0.5, sinks=numpy_of(sinks)
+    )
+    assert_within(numpy_of(actual), *summed_gradient(reference.dsinks, (2,), np.dtype(np.float32)))
 
 
 def test_dropout_is_the_same_in_both_directions() -> None:

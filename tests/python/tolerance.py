@@ -25,6 +25,7 @@ multiplies what is left, and its error, by 1 / (1 - p).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -205,8 +206,9 @@ class AttentionGradients:
     D = rowsum(P * dP) by as much on average; each gradient adds up such errors times the other
     factor, and is itself a sum with roundings. A soft cap multiplies dS by 1 - tanh^2, whose error
     is that of its tanh, of its rounding, and 2 |tanh| (1 - tanh^2) / cap times that of the score.
-    Dropout multiplies dP, and P in dV, by Z = 0 or 1 / (1 - p). The options are those of Attention;
-    `dbias` has the shape of scores, `summed` gives it in the shape of a bias.
+    Dropout multiplies dP, and P in dV, by Z = 0 or 1 / (1 - p). A sink's gradient is a sum of
+    its weight times -D over rows. The options are those of Attention; `dbias` has the shape of
+    scores, `summed` gives it in the shape of a bias.
     """
 
     def __init__(
@@ -242,7 +244,8 @@ class AttentionGradients:
                 s = s + bias.astype(s.dtype)
             if attend is not None:
                 s = np.where(attend, s, t(-np.inf))
-            p = cast(softmax(cast(s), sinks)[0])
+            p, lse = softmax(cast(s), sinks)
+            p = cast(p)
             kept = z.astype(s.dtype)
             dp = cast(product(g, np.swapaxes(vs, -1, -2))) * kept
             d = (p * dp).sum(axis=-1, keepdims=True, dtype=dp.dtype)
@@ -250,10 +253,18 @@ class AttentionGradients:
             ds = cast(db * slope)
             return {
                 "s": s, "p": p, "dp": dp, "dbias": db, "ds": ds, "slope": slope, "tanh": tanh,
+                "sink": to_sinks(lse, d),
                 "dq": product(ds, ks) * t(scale),
                 "dk": shared(product(np.swapaxes(ds, -1, -2), qs) * t(scale)),
                 "dv": shared(product(np.swapaxes(p * kept, -1, -2), g)),
             }  # fmt: skip
+
+        def to_sinks(lse: Array, d: Array) -> Array:
+            """Sums over rows of a sink's weight times d."""
+            if sinks is None:
+                return np.zeros(q.shape[1], lse.dtype)
+            weight = np.exp(sinks.astype(lse.dtype)[None, :, None] - lse)
+            return -(weight * d[..., 0]).sum(axis=(0, 2))
 
         def shared(x: Array) -> Array:
             b, h, c, d = x.shape
@@ -293,6 +304,11 @@ class AttentionGradients:
             "dbias": db_off,
         }
         self.expected, self.tolerance = {}, {}
+        # Exact, naive, and as the model has it off; of a sink, a weight times D per row.
+        d_size = (p * dp_size).sum(axis=-1, keepdims=True)
+        sink_off = d_off + (relative + u + rows) * d_size
+        lse = softmax(s, sinks)[1]
+        self.dsinks = exact["sink"], naive["sink"].astype(np.float64), -to_sinks(lse, sink_off)
         self.dbias = exact["dbias"], naive["dbias"].astype(np.float64), db_off
         for name, model in models.items():
             self.expected[name] = exact[name]
@@ -310,16 +326,17 @@ def gradient_bound(exact: Array, naive: Array, model: Array, dtype: np.dtype[Any
 
 
 def summed_gradient(
-    dbias: tuple[Array, Array, Array], shape: tuple[int, ...], dtype: np.dtype[Any]
+    dbias: Sequence[Array], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
-    """dB, exact, naive and as the model has it off, in a shape that broadcasts to that of scores.
+    """dB in a shape that broadcasts to that of scores, or what sinks get; and its bound.
 
-    The errors of those that share an element add up, and so do the roundings of their sum.
+    `dbias`: exact, naive, and how far the model has it off. The errors of those that share an
+    element add up, and so do the roundings of their sum.
     """
     exact, naive, model = dbias
     model = model + np.sqrt(exact.size / max(np.prod(shape), 1)) * _F32 * np.abs(exact)
-    four = (1,) * (4 - len(shape)) + shape
-    axes = tuple(i for i in range(4) if four[i] == 1)
+    full = (1,) * (exact.ndim - len(shape)) + shape
+    axes = tuple(i for i, n in enumerate(full) if n == 1)
     exact, naive, model = (x.sum(axis=axes).reshape(shape) for x in (exact, naive, model))
     return exact, gradient_bound(exact, naive, model, dtype)
 
