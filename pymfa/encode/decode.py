@@ -65,32 +65,24 @@ def encode(
     heads.expect_width(_NAME, width, v.width)
     heads.expect_heads(_NAME, count, k.heads)
 
-    table = None
     if block_table is None:
+        table = None
+        columns = k.rows
         for name, cache in caches.items():
             if cache.batches != batch:
                 raise InvalidValue(
                     f"{_NAME}: {name} has {cache.batches} batches; expected {batch} as q has"
                 )
-        columns = k.rows
     else:
         table = _integers("block_table", block_table, (batch, None))
-        if table.size and int(table.max()) >= k.batches:
-            raise InvalidValue(
-                f"{_NAME}: block_table has page {int(table.max())}; expected less than "
-                f"{k.batches}, the pages of k"
-            )
         columns = table.shape[1] * k.rows
-        table = np.ascontiguousarray(table, np.uint32)
     counts = None
     if lengths is not None:
         counts = _integers("lengths", lengths, (batch,))
-        if counts.size and int(counts.max()) > columns:
-            raise InvalidValue(
-                f"{_NAME}: lengths has {int(counts.max())}; expected at most {columns}, the keys "
-                "that there is room for"
-            )
+        _expect_range("lengths has", counts, columns, "the keys that there is room for")
         counts = np.ascontiguousarray(counts, np.uint32)
+    if table is not None:
+        table = _pages(table, counts, k)
 
     shape = heads.unordered((batch, count, rows, v.width), 4, layout)
     result = heads.output(_NAME, out, out_dtype, shape, q.dtype)
@@ -218,7 +210,6 @@ def _four(name: str, value: Any, layout: str) -> Array:
 
 
 def _integers(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:
-    """Integers from 0 on."""
     array = operand(f"{_NAME}: {name}", value)
     if array.dtype.kind not in "iu":
         raise InvalidType(f"{_NAME}: {name} has dtype {array.dtype.name}; expected integers")
@@ -228,9 +219,24 @@ def _integers(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:
     if not fits:
         wanted = str(shape).replace("None", "pages")
         raise InvalidValue(f"{_NAME}: {name} has shape {array.shape}; expected {wanted}")
-    if array.size and int(array.min()) < 0:
-        raise InvalidValue(f"{_NAME}: {name} has {int(array.min())}; expected nothing below 0")
     return array
+
+
+def _expect_range(what: str, array: Array, most: int, why: str) -> None:
+    if array.size and int(array.min()) < 0:
+        raise InvalidValue(f"{_NAME}: {what} {int(array.min())}; expected nothing below 0")
+    if array.size and int(array.max()) > most:
+        raise InvalidValue(f"{_NAME}: {what} {int(array.max())}; expected at most {most}, {why}")
+
+
+def _pages(table: Array, counts: Array | None, cache: _Cache) -> Array:
+    """The table, with 0 where a batch has no keys: what is there is not read."""
+    if counts is not None and cache.rows:
+        used = -(-counts.astype(np.int64) // cache.rows)
+        table = np.where(np.arange(table.shape[1]) < used[:, None], table, 0)
+    most = cache.batches - 1
+    _expect_range("block_table has page", table, most, f"k having {cache.batches} pages")
+    return np.ascontiguousarray(table, np.uint32)
 
 
 def _splits(value: int | None) -> int:
