@@ -89,89 +89,53 @@ def scaled_dot_product_attention(
     return result.reshape(plan.shape)
 
 
-# ---- The operators. Options are plain arguments, because schemas know no **options.
+# ---- The operators.
 
 
-@torch.library.custom_op("pymfa::attention", mutates_args=(), device_types="cpu")
-def _attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    alibi: Tensor | None,
-    sinks: Tensor | None,
-    causal: str,
-    scale: float | None,
-    window_left: int | None,
-    window_right: int | None,
-    soft_cap: float | None,
-    dropout: float,
-    seed: int,
-    offset: int,
-    layout: str,
-) -> tuple[Tensor, Tensor]:
+@torch.library.custom_op(
+    "pymfa::attention", mutates_args=(), device_types="cpu",
+    schema=f"(Tensor q, Tensor k, Tensor v, {tensors.OPTIONS}, str layout) -> (Tensor, Tensor)",
+)  # fmt: skip
+def _attention(q: Tensor, k: Tensor, v: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
+    *options, layout = given
     o, lse = _results(q, v, layout)
-    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                              soft_cap, dropout, seed, offset)  # fmt: skip
     with find(None).commands() as commands:
         forward_.encode(commands, array(q), array(k), array(v), layout=layout, out=array(o),
-                        lse=array(lse), copy=True, **options)  # fmt: skip
+                        lse=array(lse), copy=True, **tensors.options(*options))  # fmt: skip
     return o, lse
 
 
 @_attention.register_fake
-def _(
-    q: Tensor, k: Tensor, v: Tensor, mask: Any, bias: Any, alibi: Any, sinks: Any, causal: str,
-    scale: Any, window_left: Any, window_right: Any, soft_cap: Any, dropout: float, seed: int,
-    offset: int, layout: str,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    return _results(q, v, layout)
+def _(q: Tensor, _k: Tensor, v: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
+    return _results(q, v, given[-1])
 
 
-@torch.library.custom_op("pymfa::attention_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "pymfa::attention_backward", mutates_args=(), device_types="cpu",
+    schema="(Tensor do, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse, "
+    f"{tensors.OPTIONS}, str layout, bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor)",
+)  # fmt: skip
 def _attention_backward(
-    do: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    o: Tensor,
-    lse: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    alibi: Tensor | None,
-    sinks: Tensor | None,
-    causal: str,
-    scale: float | None,
-    window_left: int | None,
-    window_right: int | None,
-    soft_cap: float | None,
-    dropout: float,
-    seed: int,
-    offset: int,
-    layout: str,
-    wanted: list[bool],
+    do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, *given: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
-    found = tensors.gradients(q, k, v, mask if bias is None else bias, wanted)
-    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                              soft_cap, dropout, seed, offset)  # fmt: skip
+    *plain, layout, wanted = given
+    found = tensors.gradients(q, k, v, *plain[:2], wanted)
+    options = tensors.options(*plain)
     columns = k.shape[2 if layout == "BHND" else 1]
     filled = tensors.Filled(backward_.NAME, found, wanted, columns, options)
     with filled, find(None).commands() as commands:
-        backward_.encode(commands, array(do), array(q), array(k), array(v), array(o),
-                         array(lse), layout=layout, copy=True, **filled.outputs,
-                         **options)  # fmt: skip
+        backward_.encode(commands, array(do), array(q), array(k), array(v), array(o), array(lse),
+                         layout=layout, copy=True, **filled.outputs, **options)  # fmt: skip
     return found
 
 
 @_attention_backward.register_fake
 def _(
-    do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, mask: Any, bias: Any,
-    alibi: Any, sinks: Any, causal: str, scale: Any, window_left: Any, window_right: Any,
-    soft_cap: Any, dropout: float, seed: int, offset: int, layout: str, wanted: list[bool],
+    _do: Tensor, q: Tensor, k: Tensor, v: Tensor, _o: Tensor, _lse: Tensor, mask: Any, bias: Any,
+    *given: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    return tensors.gradients(q, k, v, mask if bias is None else bias, wanted)
+    return tensors.gradients(q, k, v, mask, bias, given[-1])
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

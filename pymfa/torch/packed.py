@@ -50,33 +50,21 @@ def attention_varlen(
     return (o, lse) if return_lse else o
 
 
-@torch.library.custom_op("pymfa::attention_varlen", mutates_args=(), device_types="cpu")
+_STARTS = "Tensor cu_seqlens_q, Tensor cu_seqlens_k"
+
+
+@torch.library.custom_op(
+    "pymfa::attention_varlen", mutates_args=(), device_types="cpu",
+    schema=f"(Tensor q, Tensor k, Tensor v, {_STARTS}, {tensors.OPTIONS}) -> (Tensor, Tensor)",
+)  # fmt: skip
 def _attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    cu_seqlens_q: Tensor,
-    cu_seqlens_k: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    alibi: Tensor | None,
-    sinks: Tensor | None,
-    causal: str,
-    scale: float | None,
-    window_left: int | None,
-    window_right: int | None,
-    soft_cap: float | None,
-    dropout: float,
-    seed: int,
-    offset: int,
+    q: Tensor, k: Tensor, v: Tensor, starts_q: Tensor, starts_k: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor]:
     o, lse = _results(q, v)
-    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                              soft_cap, dropout, seed, offset)  # fmt: skip
     with find(None).commands() as commands:
-        varlen.encode(commands, array(q), array(k), array(v), array(cu_seqlens_q),
-                      array(cu_seqlens_k), out=array(o), lse=array(lse), copy=True,
-                      **options)  # fmt: skip
+        varlen.encode(commands, array(q), array(k), array(v), array(starts_q), array(starts_k),
+                      out=array(o), lse=array(lse), copy=True,
+                      **tensors.options(*options))  # fmt: skip
     return o, lse
 
 
@@ -85,39 +73,24 @@ def _(q: Tensor, _k: Tensor, v: Tensor, *_options: Any) -> tuple[Tensor, Tensor]
     return _results(q, v)
 
 
-@torch.library.custom_op("pymfa::attention_varlen_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "pymfa::attention_varlen_backward", mutates_args=(), device_types="cpu",
+    schema="(Tensor do, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse, "
+    f"{_STARTS}, {tensors.OPTIONS}, bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor)",
+)  # fmt: skip
 def _attention_backward(
-    do: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    o: Tensor,
-    lse: Tensor,
-    cu_seqlens_q: Tensor,
-    cu_seqlens_k: Tensor,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    alibi: Tensor | None,
-    sinks: Tensor | None,
-    causal: str,
-    scale: float | None,
-    window_left: int | None,
-    window_right: int | None,
-    soft_cap: float | None,
-    dropout: float,
-    seed: int,
-    offset: int,
-    wanted: list[bool],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, starts_q: Tensor,
+    starts_k: Tensor, *given: Any,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
-    found = tensors.gradients(q, k, v, mask if bias is None else bias, wanted)
-    options = tensors.options(mask, bias, alibi, sinks, causal, scale, window_left, window_right,
-                              soft_cap, dropout, seed, offset)  # fmt: skip
-    columns = varlen.longest(varlen.BACKWARD, array(cu_seqlens_k))
+    *plain, wanted = given
+    found = tensors.gradients(q, k, v, *plain[:2], wanted)
+    options = tensors.options(*plain)
+    columns = varlen.longest(varlen.BACKWARD, array(starts_k))
     filled = tensors.Filled(varlen.BACKWARD, found, wanted, columns, options)
     with filled, find(None).commands() as commands:
         varlen.encode_backward(commands, array(do), array(q), array(k), array(v), array(o),
-                               array(lse), array(cu_seqlens_q), array(cu_seqlens_k), copy=True,
+                               array(lse), array(starts_q), array(starts_k), copy=True,
                                **filled.outputs, **options)  # fmt: skip
     return found
 
@@ -125,9 +98,9 @@ def _attention_backward(
 @_attention_backward.register_fake
 def _(
     _do: Tensor, q: Tensor, k: Tensor, v: Tensor, _o: Tensor, _lse: Tensor, _starts_q: Tensor,
-    _starts_k: Tensor, mask: Any, bias: Any, *options: Any,
+    _starts_k: Tensor, mask: Any, bias: Any, *given: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    return tensors.gradients(q, k, v, mask if bias is None else bias, options[-1])
+    return tensors.gradients(q, k, v, mask, bias, given[-1])
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tensors -> arrays over the same memory, and what the operators of both kinds share.
 
-Options are plain arguments of an operator, because schemas know no **options.
+Options are plain arguments of an operator, in the order of OPTIONS, because schemas know no
+**options.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from ..encode.gradients import ALL, BiasGradient
 from ..errors import InvalidType, Unsupported
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+# Of a schema; its functions take them as *options.
+OPTIONS = (
+    "Tensor? mask, Tensor? bias, Tensor? alibi, Tensor? sinks, str causal, float? scale, "
+    "int? window_left, int? window_right, float? soft_cap, float dropout, int seed, int offset"
+)
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -81,9 +87,11 @@ def options(
 
 
 def gradients(
-    q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, wanted: Sequence[bool]
-) -> Gradients:
-    """dq, dk, dv and the gradient of what is added; empty tensors for those not wanted."""
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None,
+    wanted: Sequence[bool],
+) -> Gradients:  # fmt: skip
+    """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
+    added = mask if bias is None else bias
     like = (q, k, v, q if added is None else added)
     dq, dk, dv, dadded = (
         x.new_empty(x.shape if want else (0,)) for x, want in zip(like, wanted, strict=True)
