@@ -120,7 +120,7 @@ def _attention_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
     *plain, layout, wanted = given
-    found = tensors.gradients(q, k, v, *plain[:2], wanted)
+    found = tensors.gradients(q, k, v, plain[0], plain[1], wanted)
     options = tensors.options(*plain)
     columns = k.shape[2 if layout == "BHND" else 1]
     filled = tensors.Filled(backward_.NAME, found, wanted, columns, options)

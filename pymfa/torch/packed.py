@@ -84,7 +84,7 @@ def _attention_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """dq, dk, dv and the gradient of the bias or mask; empty tensors for those not wanted."""
     *plain, wanted = given
-    found = tensors.gradients(q, k, v, *plain[:2], wanted)
+    found = tensors.gradients(q, k, v, plain[0], plain[1], wanted)
     options = tensors.options(*plain)
     columns = varlen.longest(varlen.BACKWARD, array(starts_k))
     filled = tensors.Filled(varlen.BACKWARD, found, wanted, columns, options)
