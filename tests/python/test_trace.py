@@ -18,7 +18,7 @@ for name in ("cpu", "reference"):
     device = pymfa.device(name)
     small = x[:32, :32].copy()
     with device.commands(label="two on " + name) as commands:
-        y = commands.hgemm(small, small, label='first "quoted" \\\\ größer')
+        y = commands.hgemm(small, small, label='first "quoted" \\\\ gr\\u00f6\\u00dfer')
         commands.cast(y, np.float32, label="second")
 with pymfa.device("cpu").commands(concurrent=True) as commands:
     for number in range(4):
@@ -47,7 +47,7 @@ def events(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trace")
     run(folder, PROGRAM)
     assert [file.name for file in folder.iterdir()] == ["trace.json"], "no temporary file is left"
-    trace = json.loads((folder / "trace.json").read_text())
+    trace = json.loads((folder / "trace.json").read_text("utf-8"))
     assert trace["otherData"] == {"dropped": "0"}
     return trace["traceEvents"]
 
@@ -125,7 +125,9 @@ def test_processes_may_write_files_of_their_own(tmp_path):
         "trace-%p.json")  # fmt: skip
     [file] = tmp_path.iterdir()
     process = file.name.removeprefix("trace-").removesuffix(".json")
-    [event] = [e for e in json.loads(file.read_text())["traceEvents"] if e["cat"] == "command"]
+    [event] = [
+        e for e in json.loads(file.read_text("utf-8"))["traceEvents"] if e["cat"] == "command"
+    ]
     assert str(event["pid"]) == process
 
 
@@ -143,7 +145,7 @@ print(child)
 
 def test_a_forked_child_leaves_its_parents_file_alone(tmp_path):
     child = int(run(tmp_path, FORK))
-    files = {file.name: json.loads(file.read_text()) for file in tmp_path.iterdir()}
+    files = {file.name: json.loads(file.read_text("utf-8")) for file in tmp_path.iterdir()}
     assert files.keys() == {"trace.json", f"trace.json.{child}"}
     ran = {
         name: len([e for e in trace["traceEvents"] if e["cat"] == "command"])
@@ -184,6 +186,6 @@ except pymfa.Failure as error:
     assert '"mine": kernel' in str(error), error
 '''
     run(tmp_path, program)
-    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    events = json.loads((tmp_path / "trace.json").read_text("utf-8"))["traceEvents"]
     [event] = named(events, "command", "mine")
     assert "outside" in event["args"]["error"]
