@@ -34,11 +34,13 @@ constexpr GemmTile gemm_tiles[] = {
     {false, 0, any, any, 32, any, 64, 64, 32, 1, 1, 0, 0, true, true, "K is at most 32"},
     {false, BF16, any, any, any, 65536, 64, 64, 64, 1, 1, 0, 0, false, true, "few BF16 elements",
      "bf16"},
-    {false, 0, any, any, any, 65536, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
+    {false, 0, any, any, any, 16384, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
     {false, BF16, any, any, any, any, 128, 128, 64, 1, 1, 0, 0, false, true, "large BF16 matrices",
      "bf16", 8},
     {false, BF16, any, any, any, any, 64, 128, 128, 1, 1, 0, 0, false, true,
      "BF16 matrices that larger blocks would pad", "bf16"},
+    {false, F32, any, any, any, any, 128, 128, 64, 1, 1, 0, 0, true, true,
+     "very large FP32 matrices", nullptr, 8, 1 << 21},
     {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 0, true, true, "large matrices"},
 
     {true, 0, 8, any, any, any, 8, 32, 32, 1, 4, 0, 0, false, false, "at most 8 rows"},
@@ -145,7 +147,7 @@ bool holds(const GemmTile& tile, const Device& device, const Gemm& problem) {
   uint64_t elements = problem.M * problem.N;
   elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
   return problem.M <= tile.max_M && problem.N <= tile.max_N && problem.K <= tile.max_K &&
-         elements <= tile.max_elements &&
+         elements <= tile.max_elements && elements >= tile.min_elements &&
          gemm_memory(tile, problem.type) <= device.max_threadgroup_memory;
 }
 

@@ -26,6 +26,7 @@ struct GemmTile {
   // Precondition: how much of the multiplications may be of padding, in percent of those that
   // blocks of 64 x 64 need.
   uint32_t max_padding = UINT32_MAX;
+  uint64_t min_elements = 0;  // M * N * batch
 };
 
 /// Columns of the table of products with quantized weights. The first row whose preconditions hold
