@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def test_requirement(
     outcome = targets.Outcome(requirement(unit, asked, made), measured(made))
     assert outcome.measured == pytest.approx(value)
     assert ("| met |" in targets.table([outcome])) == met
+
+
+def test_every_case_has_to_meet_a_requirement_that_says_so() -> None:
+    made = [case(1e-3, 3e-3), case(1e-3, 1.5e-3)]
+    made[1].label = "other"
+    rows = [row for each in made for row in measured(each)]
+    wanted = requirement(targets.SPEED, 2, made[0])
+    assert targets.Outcome(wanted, rows).measured == pytest.approx(4.5**0.5)
+    strict = targets.Outcome(dataclasses.replace(wanted, every=True), rows)
+    assert strict.measured == pytest.approx(1.5)
+    assert "**missed** | judged by it" in targets.table([strict])
 
 
 def test_requirement_without_the_other_side_is_not_measured() -> None:

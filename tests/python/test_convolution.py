@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -64,27 +65,29 @@ def problems(draw: st.DrawFn, dims: int, scale: int = 1) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def check(device: pymfa.Device, dtype: Any, problem: dict[str, Any], **options: Any) -> None:
+def check(device: pymfa.Device, dtype: Any, problem: dict[str, Any], **options: Any) -> bool:
+    """Whether the result was compared with PyTorch too."""
     x, w = made(1, problem["x"], dtype), made(2, problem["w"], dtype)
     bias = made(3, (w.shape[0],), dtype) if problem["bias"] else None
     geometry = problem["geometry"]
     reference = Convolution(x, w, bias=bias, activation=problem["activation"], **geometry)
-    against_torch(x, w, geometry, reference, bias, problem["activation"])
+    compared = against_torch(x, w, geometry, reference, bias, problem["activation"])
     y = pymfa.convolution(
         x, w, bias=bias, activation=problem["activation"], device=device, **geometry, **options
     )
     assert y.dtype == dtype
     assert_within(y, reference.expected, reference.tolerance, str(problem))
+    return compared
 
 
 def against_torch(
     x: Any, w: Any, geometry: dict[str, Any], reference: Convolution, bias: Any, activation: str
-) -> None:
+) -> bool:
     """PyTorch's float64 result is what we test against; where it is installed, that is shown."""
     try:
         import torch
     except ImportError:
-        return
+        return False
     dims, groups = x.ndim - 2, geometry["groups"]
     tx = torch.from_numpy(np.moveaxis(x.astype(np.float64), -1, 1).copy())
     tw = np.moveaxis(w.astype(np.float64), -1, 1)
@@ -93,10 +96,6 @@ def against_torch(
         tw = tw.reshape(-1, *tw.shape[2:])
         function = getattr(torch.nn.functional, f"conv_transpose{dims}d")
         options = {"output_padding": geometry["output_padding"]}
-        low = tuple(p[0] for p in geometry["padding"])
-        if any(a != b for a, b in geometry["padding"]):
-            return  # PyTorch has no such thing
-        options["padding"] = low
     else:
         function = getattr(torch.nn.functional, f"conv{dims}d")
         sides = [n for pair in reversed(geometry["padding"]) for n in pair]
@@ -105,21 +104,40 @@ def against_torch(
         tx, torch.from_numpy(tw.copy()), stride=geometry["stride"], dilation=geometry["dilation"],
         groups=groups, **options,
     )  # fmt: skip
-    found = np.moveaxis(found.numpy(), 1, -1)
+    if geometry["transposed"]:  # PyTorch cuts off as much at both ends, we need not
+        cut = [slice(a, n - b) for n, (a, b) in zip(found.shape[2:], geometry["padding"],
+                                                     strict=True)]  # fmt: skip
+        found = found[(..., *cut)]
     if bias is not None:
-        found = found + bias.astype(np.float64)
+        found = found + torch.from_numpy(bias.astype(np.float64)).reshape(-1, *[1] * dims)
+    if activation == "gelu_tanh":
+        found = torch.nn.functional.gelu(found, approximate="tanh")
+    elif activation != "none":
+        found = getattr(torch.nn.functional, activation)(found)
+    found = np.moveaxis(found.numpy(), 1, -1)
     assert found.shape == reference.expected.shape
-    if activation in ("none", "relu"):
-        found = np.maximum(found, 0) if activation == "relu" else found
-        np.testing.assert_allclose(found, reference.expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found, reference.expected, rtol=1e-9, atol=1e-9)
+    return True
+
+
+EXAMPLES = 140  # of each number of dimensions, so that more than 400 meet PyTorch
 
 
 @pytest.mark.parametrize("dims", WINDOWS)
-@settings(max_examples=140)
-@given(data=st.data())
-def test_sweep(fast: pymfa.Device, dims: int, data: st.DataObject) -> None:
-    dtype = DTYPES[data.draw(st.sampled_from(["float32", "float32", "float16", "bfloat16"]))]
-    check(fast, dtype, data.draw(problems(dims)))
+def test_sweep(fast: pymfa.Device, dims: int) -> None:
+    compared = 0
+
+    @settings(max_examples=EXAMPLES)
+    @given(data=st.data())
+    def every(data: st.DataObject) -> None:
+        nonlocal compared
+        dtype = DTYPES[data.draw(st.sampled_from(["float32", "float32", "float16", "bfloat16"]))]
+        compared += check(fast, dtype, data.draw(problems(dims)))
+
+    every()
+    print(f"{compared} convolutions in {dims} dimensions compared with PyTorch")
+    if importlib.util.find_spec("torch"):
+        assert compared >= EXAMPLES
 
 
 @pytest.mark.parametrize("dims", WINDOWS)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tolerance import (
 )
 
 import pymfa
+from pymfa.bench import convolution
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": bfloat16}
 
@@ -112,6 +114,9 @@ def test_chosen_where_it_applies_and_pays() -> None:
 
     assert "Winograd" in reason()
     assert "Winograd" in reason(dtype="float32")
+    one_step = {"x": (1, 16, 16, 256), "w": (256, 3, 3, 256)}  # few tiles
+    assert "one step" in reason(**one_step) and "one step" not in reason()
+    assert "one step" not in reason(**one_step, transformed=True)
     assert "Winograd" not in reason(stride=2)
     assert "Winograd" not in reason(dilation=2)
     assert "Winograd" not in reason(w=(64, 5, 5, 64))
@@ -178,6 +183,14 @@ def test_blocks_fit_the_cache(fast: pymfa.Device) -> None:
     bound = winograd_bound(x, w, ((1, 1), (1, 1)), 1)
     direct = pymfa.convolution(x, w, padding=1, algorithm="direct", device=fast)
     assert_within(y, direct.astype(np.float64), 2 * bound + 1e-5, "direct")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the growth")
+def test_a_large_image_takes_less_than_twice_the_cache() -> None:
+    """320 channels of 256 x 256 pixels: what the commands tell and what the process grows by."""
+    for case in convolution.workspace():
+        ours, cache = (call() for call in case.contenders.values())
+        assert 0 < ours < 2 * cache, case.label
 
 
 def test_long_work_goes_into_several_command_buffers(fast: pymfa.Device) -> None:
