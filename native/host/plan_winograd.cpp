@@ -58,11 +58,14 @@ struct ProductTile {
   uint16_t M_simd, N_simd, K_simd;  // tiles, filters, channels
 };
 
-/// Whether such a step pays, and with which block. It saves writing and reading U, and reads and
-/// writes the products once for every K_simd channels.
+/// Whether such a step pays, and with which block. It saves writing and reading U, which costs
+/// little while U is a small part of the cache, and reads and writes the products once for every
+/// K_simd channels, which costs more the more tiles there are.
 std::optional<ProductTile> product_tile(const Device& device, const Shape& shape) {
-  constexpr uint64_t most_tiles = 64, most_rows = 64;
-  if (shape.kept || shape.tiles > most_tiles) return {};
+  constexpr uint64_t few_tiles = 64, most_tiles = 128, most_rows = 64;
+  uint64_t U = MFA_WINOGRAD_PLANES * element * shape.C * shape.K;
+  uint64_t least_U = shape.tiles <= few_tiles ? device.cache_size / 8 : device.cache_size;
+  if (shape.kept || shape.tiles > most_tiles || U < least_U) return {};
   ProductTile tile = {};
   tile.M_simd = (uint16_t)round_up(ceil_div(shape.tiles, ceil_div(shape.tiles, most_rows)), 8);
   tile.N_simd = MFA_WINOGRAD_FILTERS;

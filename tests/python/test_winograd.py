@@ -84,6 +84,44 @@ def test_on_every_device(device: pymfa.Device, dtype: str, weights: str) -> None
     check(device, DTYPES[dtype], problem, weights)
 
 
+def channels_of_one_step(device: pymfa.Device) -> int:
+    """So many that their transformed weights fill more than an eighth of the cache."""
+    return int((device.cache_size / 8 / 100) ** 0.5) + 7
+
+
+@pytest.mark.parametrize(
+    ("dtype", "weights"),
+    [("float32", "dense"), ("float32", "kept"), ("float16", "palettized"), ("bfloat16", "dense")],
+)
+@pytest.mark.parametrize(
+    ("images", "size", "groups", "padding"),
+    [(1, (1, 2), 1, ((1, 1), (1, 1))), (1, (10, 9), 2, ((0, 2), (1, 1))),
+     (2, (17, 14), 1, ((1, 1), (2, 0)))],
+)  # fmt: skip
+def test_weights_transformed_where_they_are_multiplied(
+    fast: pymfa.Device, images: int, size: Any, groups: int, padding: Any, dtype: str, weights: str
+) -> None:
+    """Few tiles: one, less than a block's rows, as many as ever. Channels fill no block."""
+    C = channels_of_one_step(fast)
+    K = C + 6
+    problem = {"x": (images, *size, groups * C), "w": (groups * K, 3, 3, C), "bias": True,
+               "geometry": geometry(padding, groups), "activation": "relu"}  # fmt: skip
+    desc = pymfa.ConvolutionDesc(
+        problem["x"], problem["w"], dtype, padding=padding, groups=groups, algorithm="winograd"
+    )
+    assert "one step" in fast.explain(desc).reason
+    check(fast, DTYPES[dtype], problem, weights)
+
+
+def test_weights_transformed_where_they_are_multiplied_on_every_device(
+    device: pymfa.Device,
+) -> None:
+    C = channels_of_one_step(device)
+    problem = {"x": (1, 3, 3, C), "w": (C, 3, 3, C), "bias": False, "geometry": geometry(),
+               "activation": "none"}  # fmt: skip
+    check(device, np.float32, problem, "dense")
+
+
 @pytest.mark.parametrize(("bits", "ways"), [(3, 1), (6, 3), (8, 1)])
 @pytest.mark.parametrize(
     ("window", "groups", "options"),
@@ -114,7 +152,8 @@ def test_chosen_where_it_applies_and_pays() -> None:
 
     assert "Winograd" in reason()
     assert "Winograd" in reason(dtype="float32")
-    one_step = {"x": (1, 16, 16, 256), "w": (256, 3, 3, 256)}  # few tiles
+    many = channels_of_one_step(pymfa.device())
+    one_step = {"x": (1, 16, 16, many), "w": (many, 3, 3, many)}  # few tiles
     assert "one step" in reason(**one_step) and "one step" not in reason()
     assert "one step" not in reason(**one_step, transformed=True)
     assert "Winograd" not in reason(stride=2)
