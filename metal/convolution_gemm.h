@@ -248,35 +248,30 @@ inline void store_outputs(const thread convolution_block<T>& block,
   }
 }
 
+template <typename T>
+struct convolution_fill {
+  const thread convolution_block<T>& block;
+  convolution_walk walk;
+
+  template <typename E>
+  void tiles(uint, uint, mfa_tile<E> A_tile, mfa_tile<E> B_tile, mfa_place place) {
+    fill_tiles(block, walk, A_tile, B_tile, place);
+  }
+};
+
 template <typename T, typename E>
 inline void convolve_block(const thread convolution_block<T>& block, threadgroup uchar* memory,
                            mfa_place place) {
-  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
-                              A_leading};
-  const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
-  threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
-  const ushort2 origin =
-      ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
+  const ushort2 origin = part_of_block(place);
   simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
-#pragma clang loop unroll(full)
-  for (ushort i = 0; i < M_tiles * N_tiles; ++i) {
-    accumulators[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-  }
+  clear_accumulators(accumulators);
   const uint segments = block.taps.y * block.taps.z * (window_rows ? 1 : block.taps.x);
   const uint depth = segments * block.segment;
-  convolution_walk walk = {0, 0, 0, 0};
-  for (uint k = 0; k < depth; k += K_simd) {
-    fill_tiles(block, walk, A_tile, B_tile, place);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    multiply(accumulators, A_tile.data + origin.y * A_leading, B_tile.data + origin.x * B_leading);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    // Inside the loop the accumulators are still where the multiplication left them.
-    if (staged && depth - k <= K_simd)
-      stage_accumulators(accumulators, stage + origin.y * N_group + origin.x);
-  }
+  convolution_fill<T> fill = {block, {0, 0, 0, 0}};
+  multiply_blocks<E>(accumulators, fill, depth, origin, memory, place);
   if (staged) {
-    if (depth == 0) clear_stage(stage, place);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
+    threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
+    finish_stage(stage, depth, place);
     store_outputs(block, stage, place);
   } else {
     store_outputs(block, accumulators, origin, place);

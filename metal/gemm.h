@@ -203,35 +203,30 @@ inline void store_direct(const thread gemm_block<T>& block, thread simdgroup_flo
   }
 }
 
-/// for k in blocks of K: A, B -> tiles; accumulators += A tile * B tile.  Then accumulators -> C.
-template <typename T, typename E>
-inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memory,
-                     mfa_place place) {
-  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
-                              A_leading};
-  const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
-  threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
-  const ushort2 origin =
-      ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
-  simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
+/// Row and column of the simdgroup's part of C, from the block's first on, as (column, row).
+inline ushort2 part_of_block(mfa_place place) {
+  return ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
+}
+
+inline void clear_accumulators(thread simdgroup_float8x8* accumulators) {
 #pragma clang loop unroll(full)
   for (ushort i = 0; i < M_tiles * N_tiles; ++i) {
     accumulators[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   }
+}
 
-  const uint depth = block.alpha == 0.0f ? 0 : block.K;  // as in BLAS: alpha == 0 reads no A, B
+/// for k in blocks of K: fill.tiles: A, B -> tiles; accumulators += A tile * B tile. Leaves the
+/// sums in the stage, too, if there is one.
+template <typename E, typename Fill>
+inline void multiply_blocks(thread simdgroup_float8x8* accumulators, thread Fill& fill, uint depth,
+                            ushort2 origin, threadgroup uchar* memory, mfa_place place) {
+  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
+                              A_leading};
+  const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
+  threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
   for (uint k = 0; k < depth; k += K_simd) {
     const uint left = depth - k;
-    if (A_trans) {
-      load_tile(block.A + k * block.lda, block.lda, left, block.rows, A_tile, place);
-    } else {
-      load_tile(block.A + k, block.lda, block.rows, left, A_tile, place);
-    }
-    if (B_trans) {
-      load_tile(block.B + k, block.ldb, block.columns, left, B_tile, place);
-    } else {
-      load_tile(block.B + k * block.ldb, block.ldb, left, block.columns, B_tile, place);
-    }
+    fill.tiles(k, left, A_tile, B_tile, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     multiply(accumulators, A_tile.data + origin.y * (A_trans ? 1 : A_leading),
              B_tile.data + origin.x * (B_trans ? B_leading : 1));
@@ -240,10 +235,53 @@ inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memor
     if (staged && left <= K_simd)
       stage_accumulators(accumulators, stage + origin.y * N_group + origin.x);
   }
+}
 
+/// What all simdgroups have staged, all may read.
+inline void finish_stage(threadgroup float* stage, uint depth, mfa_place place) {
+  if (depth == 0) clear_stage(stage, place);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
+
+/// Columns [k, k + K_simd) of op(A), `left` of which exist -> a tile. A begins at the block.
+template <typename T, typename E>
+inline void load_A(const device T* A, ulong lda, uint rows, uint k, uint left, mfa_tile<E> tile,
+                   mfa_place place) {
+  if (A_trans) {
+    load_tile(A + k * lda, lda, left, rows, tile, place);
+  } else {
+    load_tile(A + k, lda, rows, left, tile, place);
+  }
+}
+
+template <typename T>
+struct gemm_fill {
+  const thread gemm_block<T>& block;
+
+  template <typename E>
+  void tiles(uint k, uint left, mfa_tile<E> A_tile, mfa_tile<E> B_tile, mfa_place place) {
+    load_A(block.A, block.lda, block.rows, k, left, A_tile, place);
+    if (B_trans) {
+      load_tile(block.B + k, block.ldb, block.columns, left, B_tile, place);
+    } else {
+      load_tile(block.B + k * block.ldb, block.ldb, left, block.columns, B_tile, place);
+    }
+  }
+};
+
+/// The block's product -> C.
+template <typename T, typename E>
+inline void gemm_run(const thread gemm_block<T>& block, threadgroup uchar* memory,
+                     mfa_place place) {
+  const ushort2 origin = part_of_block(place);
+  simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
+  clear_accumulators(accumulators);
+  const uint depth = block.alpha == 0.0f ? 0 : block.K;  // as in BLAS: alpha == 0 reads no A, B
+  gemm_fill<T> fill = {block};
+  multiply_blocks<E>(accumulators, fill, depth, origin, memory, place);
   if (staged) {
-    if (depth == 0) clear_stage(stage, place);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
+    threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
+    finish_stage(stage, depth, place);
     store_staged(block, stage, place);
   } else {
     store_direct(block, accumulators, origin, place);

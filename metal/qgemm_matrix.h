@@ -45,44 +45,30 @@ inline void load_weights(weight_matrix B, uint row, uint column, uint rows, uint
   }
 }
 
-/// for k in blocks of K: A, weights -> tiles; accumulators += A tile * B tile.
-template <typename T, typename E>
-inline void multiply_tiles(const thread qgemm_block& block, thread simdgroup_float8x8* accumulators,
-                           uint depth, ushort2 origin, threadgroup uchar* memory, mfa_place place) {
-  const mfa_tile<E> A_tile = {reinterpret_cast<threadgroup E*>(memory), A_rows, A_columns,
-                              A_leading};
-  const mfa_tile<E> B_tile = {A_tile.data + uint(A_rows) * A_leading, B_rows, B_columns, B_leading};
-  threadgroup float* stage = reinterpret_cast<threadgroup float*>(memory);
-  const device T* A = reinterpret_cast<const device T*>(block.A);
-  for (uint k = 0; k < depth; k += K_simd) {
-    const uint left = depth - k;
-    if (A_trans) {
-      load_tile(A + k * block.lda, block.lda, left, block.rows, A_tile, place);
-    } else {
-      load_tile(A + k, block.lda, block.rows, left, A_tile, place);
-    }
+template <typename T>
+struct qgemm_fill {
+  const thread qgemm_block& block;
+
+  template <typename E>
+  void tiles(uint k, uint left, mfa_tile<E> A_tile, mfa_tile<E> B_tile, mfa_place place) {
+    load_A(reinterpret_cast<const device T*>(block.A), block.lda, block.rows, k, left, A_tile,
+           place);
     if (B_trans) {
       load_weights(block.B, block.n, k, block.columns, left, B_tile, place);
     } else {
       load_weights(block.B, k, block.n, left, block.columns, B_tile, place);
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    multiply(accumulators, A_tile.data + origin.y * (A_trans ? 1 : A_leading),
-             B_tile.data + origin.x * (B_trans ? B_leading : 1));
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    // Inside the loop the accumulators are still where the multiplication left them.
-    if (staged && left <= K_simd)
-      stage_accumulators(accumulators, stage + origin.y * N_group + origin.x);
   }
-}
+};
 
 template <typename T>
 inline void multiply_from(const thread qgemm_block& block, thread simdgroup_float8x8* accumulators,
                           uint depth, ushort2 origin, threadgroup uchar* memory, mfa_place place) {
+  qgemm_fill<T> fill = {block};
   if (tile_float) {
-    multiply_tiles<T, float>(block, accumulators, depth, origin, memory, place);
+    multiply_blocks<float>(accumulators, fill, depth, origin, memory, place);
   } else {
-    multiply_tiles<T, T>(block, accumulators, depth, origin, memory, place);
+    multiply_blocks<T>(accumulators, fill, depth, origin, memory, place);
   }
 }
 
@@ -111,13 +97,9 @@ inline gemm_block<T> typed_output(gemm_block<uchar> output) {
 
 inline void qgemm_matrix(const thread qgemm_block& block, gemm_block<uchar> output,
                          threadgroup uchar* memory, mfa_place place) {
-  const ushort2 origin =
-      ushort2((place.simdgroup % N_splits) * N_simd, (place.simdgroup / N_splits) * M_simd);
+  const ushort2 origin = part_of_block(place);
   simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
-#pragma clang loop unroll(full)
-  for (ushort i = 0; i < M_tiles * N_tiles; ++i) {
-    accumulators[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-  }
+  clear_accumulators(accumulators);
   const uint depth = output.alpha == 0.0f ? 0 : block.K;  // as in BLAS
   if (input_type == MFA_TYPE_FLOAT) {
     multiply_from<float>(block, accumulators, depth, origin, memory, place);
@@ -126,10 +108,7 @@ inline void qgemm_matrix(const thread qgemm_block& block, gemm_block<uchar> outp
   } else {
     multiply_from<bfloat>(block, accumulators, depth, origin, memory, place);
   }
-  if (staged) {
-    if (depth == 0) clear_stage(reinterpret_cast<threadgroup float*>(memory), place);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-  }
+  if (staged) finish_stage(reinterpret_cast<threadgroup float*>(memory), depth, place);
   if (output_type == MFA_TYPE_FLOAT) {
     store_block(typed_output<float>(output), accumulators, origin, memory, place);
   } else if (output_type == MFA_TYPE_HALF) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "host/plan_convolution.h"
+#include "host/plan_product.h"
 #include "host/tuning.h"
 #include "shared.h"
 
@@ -266,11 +267,7 @@ Outcome<Plan> plan_implicit(const Device& device, const Convolution& problem) {
   KernelDescriptor kernel = convolution_kernel(problem, MFA_VARIANT_IMPLICIT_GEMM);
   kernel.set("window_rows", MFA_CONSTANT_WINDOW_ROWS,
              !problem.transposed && problem.groups == 1 && problem.dilation[2] == 1);
-  kernel.set("M_simd", MFA_CONSTANT_M_SIMD, tile->M_simd);
-  kernel.set("N_simd", MFA_CONSTANT_N_SIMD, tile->N_simd);
-  kernel.set("K_simd", MFA_CONSTANT_K_SIMD, tile->K_simd);
-  kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, tile->M_splits);
-  kernel.set("N_splits", MFA_CONSTANT_N_SPLITS, tile->N_splits);
+  set_tile(kernel, *tile);
   kernel.set("tile_float", MFA_CONSTANT_TILE_FLOAT, tile->tile_float);
   kernel.set("staged", MFA_CONSTANT_STAGED, tile->staged);
 
