@@ -18,8 +18,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Waking a sleeping thread costs about this much, so it is worth spinning as long.
-constexpr std::chrono::microseconds spin_time{30};
+// As long as a thread spins before it sleeps. Waking one costs the next loop some 10 microseconds
+// and finds the thread on a CPU that has slept too, so that the time between two calls, and what
+// two threads end apart, should pass awake.
+constexpr std::chrono::microseconds spin_time{200};
 
 void pause() {
 #if defined(__x86_64__)
