@@ -29,12 +29,15 @@ constant bool winograd_data = variant == MFA_VARIANT_WINOGRAD_DATA;
 constant bool winograd_weights = variant == MFA_VARIANT_WINOGRAD_WEIGHTS;
 constant bool winograd_inverse = variant == MFA_VARIANT_WINOGRAD_INVERSE;
 constant bool winograd_product = variant == MFA_VARIANT_WINOGRAD_PRODUCT;
-constant bool winograd = winograd_data || winograd_weights || winograd_inverse || winograd_product;
+constant bool winograd_tiles = variant == MFA_VARIANT_WINOGRAD_TILES;
+constant bool winograd =
+    winograd_data || winograd_weights || winograd_inverse || winograd_product || winograd_tiles;
 
 constant bool reads_data = !winograd_weights;
-constant bool reads_weights = implicit_gemm || depthwise || winograd_weights || winograd_product;
-
-constant bool reads_palettes = reads_weights && palette;
+constant bool reads_stored =
+    implicit_gemm || depthwise || winograd_weights || winograd_product;  // weights as they are
+constant bool reads_weights = reads_stored || winograd_tiles;
+constant bool reads_palettes = reads_stored && palette;
 
 constant bool types_supported =
     (!palette || (known_format && !palette_columns)) &&
@@ -44,7 +47,8 @@ constant bool matrices_supported = (M_simd | N_simd | K_simd) % 8 == 0 &&
                                    M_tiles * N_tiles <= MFA_MAX_GEMM_MATRICES;
 constant bool winograd_supported =
     winograd && dimensions == 2 && window_y == 3 && window_x == 3 &&
-    (!winograd_product || (matrices_supported && (N_simd | K_simd) % MFA_SIMDGROUP_SIZE == 0));
+    (!winograd_product || (matrices_supported && (N_simd | K_simd) % MFA_SIMDGROUP_SIZE == 0)) &&
+    (!winograd_tiles || (matrices_supported && N_simd % MFA_SIMDGROUP_SIZE == 0));
 constant bool direct_supported = (implicit_gemm || depthwise) && dimensions >= 1 &&
                                  dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
                                  matrices_supported;

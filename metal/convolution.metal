@@ -5,6 +5,7 @@
 #include "convolution_gemm.h"
 #include "winograd.h"
 #include "winograd_product.h"
+#include "winograd_tiles.h"
 
 template <typename T>
 inline void transform(const thread convolution_buffers& buffers, threadgroup uchar* memory,
@@ -17,6 +18,8 @@ inline void transform(const thread convolution_buffers& buffers, threadgroup uch
     transform_weights<T>(buffers, p, memory, group, place);
   } else if (winograd_product) {
     multiply_transformed<T>(buffers, p, memory, group, place);
+  } else if (winograd_tiles) {
+    convolve_tiles<T>(buffers, p, memory, group, place);
   } else {
     transform_products<T>(buffers, p, group, place);
   }

@@ -160,6 +160,7 @@
 #define MFA_VARIANT_WINOGRAD_WEIGHTS 3  // weights, dense or palettized -> transformed weights
 #define MFA_VARIANT_WINOGRAD_INVERSE 4  // products -> output
 #define MFA_VARIANT_WINOGRAD_PRODUCT 5  // transformed data, weights -> products
+#define MFA_VARIANT_WINOGRAD_TILES 6    // data, transformed weights -> output
 
 #define MFA_CAUSAL_NONE 0
 #define MFA_CAUSAL_LOWER_RIGHT 1  // the last query sees every key: column <= row + C - R
@@ -366,16 +367,16 @@ struct mfa_convolution_parameters {
 /// numbered image by image, row by row. What is transformed is 25 matrices of float, `plane`
 /// elements apart, whose rows are `leading` apart, a multiple of 32: tiles x C for the data, C x
 /// filters for the weights, tiles x filters for the products. What fills rows up means nothing. For
-/// the variant that multiplies, data is cut into such sets of matrices for every K_simd channels,
-/// `block` elements apart, the last one filled up with zeros.
+/// MFA_VARIANT_WINOGRAD_PRODUCT, data is cut into such sets of matrices for every K_simd channels,
+/// `block` elements apart, the last one filled up with zeros. MFA_VARIANT_WINOGRAD_TILES has all
+/// matrices but those of weights in threadgroup memory: `plane` and `leading` are theirs.
 struct mfa_winograd_parameters {
   uint32_t images, height, width, outputs_y, outputs_x, tiles_y, tiles_x;
   int32_t padding_y, padding_x;
-  uint32_t first_tile, tiles;  // of this block
-  uint32_t channels;           // of the block: of the data, or filters
-  uint32_t C;                  // weights: input channels of a filter
-  uint64_t pixel;              // elements from one pixel of data or output to the next
-  uint64_t first_channel;      // of the block in a pixel, or the first filter
+  uint32_t first_tile, tiles;           // of this block
+  uint32_t C, filters;                  // of a group; of this block
+  uint64_t pixel, first_channel;        // data: elements from one pixel to the next, before C
+  uint64_t output_pixel, first_filter;  // likewise; also the first row of stored weights
   uint64_t plane, leading, block;
 };
 
@@ -409,6 +410,14 @@ struct mfa_winograd_parameters {
 // One tap of 32 filters; then all taps and a row of U, K_simd channels of N_simd filters.
 #define MFA_WINOGRAD_PRODUCT_BYTES(N_simd, K_simd) \
   ((MFA_WINOGRAD_FILTERS + (9u + 5u) * (N_simd)) * (K_simd) * 4u)
+
+// Between planes in threadgroup memory, so that 25 elements of a tile are not in one set of a
+// cache.
+#define MFA_WINOGRAD_PLANE_PADDING 16
+// Data of M_simd tiles, C padded to whole simdgroups; then N_simd products of each.
+#define MFA_WINOGRAD_TILE_BYTES(M_simd, N_simd, C)                                    \
+  ((((((C) + 31u) & ~31u) + (N_simd)) * (M_simd) + 2u * MFA_WINOGRAD_PLANE_PADDING) * \
+   MFA_WINOGRAD_PLANES * 4u)
 
 /// Staged attention, all float: Q^T, then the tile that K and V share, then the scores, then O^T.
 #define MFA_ATTENTION_STAGED_BYTES(R_group, C_simd, D_simd, D_V_simd) \

@@ -57,9 +57,9 @@ inline winograd_tile find_tile(constant mfa_winograd_parameters& p, uint tile) {
 }
 
 /// One tile of one channel per lane. `guarded`: some pixels or lanes do not exist; they are zeros.
-template <typename T>
+template <typename T, typename Result>
 inline void transform_data_tile(constant mfa_winograd_parameters& p, const device T* from,
-                                device float* to, int y, int x, bool active, bool guarded,
+                                Result to, ulong plane, int y, int x, bool active, bool guarded,
                                 ulong lane) {
   const ulong row = p.width * p.pixel;
   float d[5][5];
@@ -86,7 +86,31 @@ inline void transform_data_tile(constant mfa_winograd_parameters& p, const devic
     float line[5];
     transform_five(v[0][i], v[1][i], v[2][i], v[3][i], v[4][i], line);
 #pragma clang loop unroll(full)
-    for (int j = 0; j < 5; ++j) to[ulong(i * 5 + j) * p.plane + lane] = line[j];
+    for (int j = 0; j < 5; ++j) to[ulong(i * 5 + j) * plane + lane] = line[j];
+  }
+}
+
+/// All channels of a tile. V's columns come in blocks of `leading`, `block` elements apart; what
+/// the last one has too many is zero.
+template <typename T, typename Result>
+inline void transform_channels(constant mfa_winograd_parameters& p, const device T* data,
+                               winograd_tile at, Result to, ulong plane, ulong leading, ulong block,
+                               ulong lane) {
+  const int y = int(at.y) - p.padding_y, x = int(at.x) - p.padding_x;
+  const bool interior = y >= 0 && x >= 0 && uint(y) + 5 <= p.height && uint(x) + 5 <= p.width;
+  const long pixel = (long(at.image) * p.height + y) * long(p.width) + x;
+  const device T* from = data + pixel * long(p.pixel);
+  for (uint c = 0, column = 0; c < p.C || column != 0; c += MFA_SIMDGROUP_SIZE) {
+    if (interior && c + MFA_SIMDGROUP_SIZE <= p.C) {
+      transform_data_tile(p, from + c, to + column, plane, y, x, true, false, lane);
+    } else {
+      transform_data_tile(p, from + c, to + column, plane, y, x, c + lane < p.C, true, lane);
+    }
+    column += MFA_SIMDGROUP_SIZE;
+    if (column == leading) {
+      column = 0;
+      to += block;
+    }
   }
 }
 
@@ -99,26 +123,8 @@ inline void transform_data(const thread convolution_buffers& buffers,
   const device T* data = reinterpret_cast<const device T*>(buffers.data) + p.first_channel;
   device float* result = reinterpret_cast<device float*>(buffers.result);
   for (uint tile = first + place.simdgroup; tile < last; tile += place.simdgroups) {
-    const winograd_tile at = find_tile(p, tile);
-    const int y = int(at.y) - p.padding_y, x = int(at.x) - p.padding_x;
-    const bool interior = y >= 0 && x >= 0 && uint(y) + 5 <= p.height && uint(x) + 5 <= p.width;
-    const long pixel = (long(at.image) * p.height + y) * long(p.width) + x;
-    const device T* from = data + pixel * long(p.pixel);
-    device float* to = result + tile * p.leading;
-    // Columns come in blocks of p.leading; what the last one has too many is zero.
-    for (uint c = 0, column = 0; c < p.channels || column != 0; c += MFA_SIMDGROUP_SIZE) {
-      if (interior && c + MFA_SIMDGROUP_SIZE <= p.channels) {
-        transform_data_tile(p, from + c, to + column, y, x, true, false, place.lane);
-      } else {
-        transform_data_tile(p, from + c, to + column, y, x, c + place.lane < p.channels, true,
-                            place.lane);
-      }
-      column += MFA_SIMDGROUP_SIZE;
-      if (column == p.leading) {
-        column = 0;
-        to += p.block;
-      }
-    }
+    transform_channels(p, data, find_tile(p, tile), result + tile * p.leading, p.plane, p.leading,
+                       p.block, place.lane);
   }
 }
 
@@ -138,7 +144,7 @@ template <typename T>
 inline void lay_weights(const thread convolution_buffers& buffers,
                         constant mfa_winograd_parameters& p, uint k, uint column, uint channels,
                         uint width, threadgroup float* rows, mfa_place place) {
-  const uint filters = p.channels - k, first = uint(p.first_channel) + k;
+  const uint filters = p.filters - k, first = uint(p.first_filter) + k;
   const uint whole = channels / MFA_SIMDGROUP_SIZE * MFA_SIMDGROUP_SIZE;
   if (palette) {
     const weight_matrix stored = palettized_weights(buffers, p.C);
@@ -215,8 +221,8 @@ inline void transform_weights(const thread convolution_buffers& buffers,
   }
 }
 
-template <typename T>
-inline void transform_products_tile(constant mfa_winograd_parameters& p, const device float* from,
+template <typename T, typename Products>
+inline void transform_products_tile(constant mfa_winograd_parameters& p, Products from, ulong plane,
                                     device T* to, winograd_tile at, float bias, bool active,
                                     ulong lane) {
   float y[5][3];  // [column][row]
@@ -225,7 +231,7 @@ inline void transform_products_tile(constant mfa_winograd_parameters& p, const d
     float m[5];
 #pragma clang loop unroll(full)
     for (ushort i = 0; i < 5; ++i) {
-      m[i] = from[ulong(i * 5 + j) * p.plane + lane];
+      m[i] = from[ulong(i * 5 + j) * plane + lane];
     }
     transform_back(m[0], m[1], m[2], m[3], m[4], y[j]);
   }
@@ -237,9 +243,29 @@ inline void transform_products_tile(constant mfa_winograd_parameters& p, const d
 #pragma clang loop unroll(full)
     for (ushort j = 0; j < 3; ++j) {
       if (at.x + j < p.outputs_x) {
-        device T* pixel = to + (ulong(i) * p.outputs_x + j) * p.pixel;
+        device T* pixel = to + (ulong(i) * p.outputs_x + j) * p.output_pixel;
         if (active) pixel[lane] = T(activate(line[j] + bias, activation));
       }
+    }
+  }
+}
+
+/// A tile of `filters` filters, the first of which is `first` in a pixel of the output.
+template <typename T, typename Products>
+inline void transform_filters(const thread convolution_buffers& buffers,
+                              constant mfa_winograd_parameters& p, Products from, ulong plane,
+                              winograd_tile at, ulong first, uint filters, ulong lane) {
+  const ulong pixel = (ulong(at.image) * p.outputs_y + at.y) * p.outputs_x + at.x;
+  device T* to = reinterpret_cast<device T*>(buffers.result) + pixel * p.output_pixel + first;
+  const device T* biases = reinterpret_cast<const device T*>(buffers.bias) + first;
+  for (uint k = 0; k < filters; k += MFA_SIMDGROUP_SIZE) {
+    const bool active = k + lane < filters;
+    float bias = 0.0f;
+    if (has_bias && active) bias = float(biases[k + lane]);
+    if (k + MFA_SIMDGROUP_SIZE <= filters) {
+      transform_products_tile(p, from + k, plane, to + k, at, bias, true, lane);
+    } else {
+      transform_products_tile(p, from + k, plane, to + k, at, bias, active, lane);
     }
   }
 }
@@ -251,24 +277,8 @@ inline void transform_products(const thread convolution_buffers& buffers,
   const uint first = group.x * MFA_WINOGRAD_TILES;
   const uint last = min(first + MFA_WINOGRAD_TILES, p.tiles);
   const device float* products = reinterpret_cast<const device float*>(buffers.data);
-  device T* result = reinterpret_cast<device T*>(buffers.result) + p.first_channel;
   for (uint tile = first + place.simdgroup; tile < last; tile += place.simdgroups) {
-    const winograd_tile at = find_tile(p, tile);
-    const ulong pixel = (ulong(at.image) * p.outputs_y + at.y) * p.outputs_x + at.x;
-    const device float* from = products + tile * p.leading;
-    device T* to = result + pixel * p.pixel;
-    for (uint k = 0; k < p.channels; k += MFA_SIMDGROUP_SIZE) {
-      const bool active = k + place.lane < p.channels;
-      float bias = 0.0f;
-      if (has_bias && active) {
-        bias = float(
-            reinterpret_cast<const device T*>(buffers.bias)[p.first_channel + k + place.lane]);
-      }
-      if (k + MFA_SIMDGROUP_SIZE <= p.channels) {
-        transform_products_tile(p, from + k, to + k, at, bias, true, place.lane);
-      } else {
-        transform_products_tile(p, from + k, to + k, at, bias, active, place.lane);
-      }
-    }
+    transform_filters<T>(buffers, p, products + tile * p.leading, p.plane, find_tile(p, tile),
+                         p.first_filter, p.filters, place.lane);
   }
 }

@@ -98,7 +98,7 @@ inline void multiply_transformed(const thread convolution_buffers& buffers,
                                  uint3 group, mfa_place place) {
   const uint k = group.x * N_simd;
   const uint tiles = (p.tiles + M_simd - 1) / M_simd * M_simd;
-  const uint filters = min(uint(N_simd), p.channels - k);
+  const uint filters = min(uint(N_simd), p.filters - k);
   const uint step = place.simdgroups * M_simd;
   const ulong V_plane = ulong(tiles) * K_simd;
   threadgroup float* rows = reinterpret_cast<threadgroup float*>(memory);

@@ -12,7 +12,9 @@
 // transformed again in every turn of the outer one: that is cheaper than memory beyond the cache.
 //
 // With few tiles U is most of what these steps write and read. Then weights are transformed and
-// multiplied in one step, and U never leaves a threadgroup (metal/winograd_product.h).
+// multiplied in one step, and U never leaves a threadgroup (metal/winograd_product.h). Where U is
+// small, V and M are: then all steps but U's are one, and V and M never leave a threadgroup
+// (metal/winograd_tiles.h).
 #include <algorithm>
 #include <cinttypes>
 #include <optional>
@@ -53,14 +55,28 @@ Shape shape_of(const Convolution& problem) {
 /// Rows of what is transformed are filled up, so that lanes need no guards.
 uint64_t padded(uint64_t columns) { return round_up(columns, MFA_SIMDGROUP_SIZE); }
 
-/// The block of the step that transforms weights and multiplies at once.
+/// The block of a step that multiplies what it has transformed itself.
 struct ProductTile {
   uint16_t M_simd, N_simd, K_simd;  // tiles, filters, channels
 };
 
-/// Whether such a step pays, and with which block. It saves writing and reading U, which costs
-/// little while U is a small part of the cache, and reads and writes the products once for every
-/// K_simd channels, which costs more the more tiles there are.
+/// Whether all steps but U's pay as one, and with which block: few tiles, so that V and M stay in a
+/// cache that a worker has for itself, from which every threadgroup also reads all of U.
+std::optional<ProductTile> fused_tile(const Device& device, const Shape& shape) {
+  constexpr uint64_t most_U = 2 << 20;
+  constexpr uint16_t most_channels = 64, least_channels = 16;
+  if (MFA_WINOGRAD_PLANES * element * shape.C * padded(shape.K) > most_U) return {};
+  ProductTile tile = {8, MFA_SIMDGROUP_SIZE, 0};
+  for (uint16_t channels = least_channels; channels <= most_channels; channels += 8)
+    if (shape.C % channels == 0) tile.K_simd = channels;
+  uint64_t memory = MFA_WINOGRAD_TILE_BYTES(tile.M_simd, tile.N_simd, (uint32_t)shape.C);
+  if (!tile.K_simd || memory > device.max_threadgroup_memory) return {};
+  return tile;
+}
+
+/// Whether a step that transforms weights and multiplies pays, and with which block. It saves
+/// writing and reading U, which costs little while U is a small part of the cache, and reads and
+/// writes the products once for every K_simd channels, which costs more the more tiles there are.
 std::optional<ProductTile> product_tile(const Device& device, const Shape& shape) {
   constexpr uint64_t few_tiles = 64, most_tiles = 128, most_rows = 64;
   uint64_t U = MFA_WINOGRAD_PLANES * element * shape.C * shape.K;
@@ -178,35 +194,42 @@ class Builder {
       : device_(device),
         problem_(problem),
         shape_(shape_of(problem)),
-        tile_(product_tile(device, shape_)),
+        tile_(fused_tile(device, shape_)),
+        fused_(tile_.has_value()),
         blocks_(choose()),
         data_(kernel(MFA_VARIANT_WINOGRAD_DATA, false)),
         kept_(problem.weights == Weights::winograd),
         weights_(kernel(MFA_VARIANT_WINOGRAD_WEIGHTS, false)),
         product_(kernel(MFA_VARIANT_WINOGRAD_PRODUCT, false)),
-        products_(kernel(MFA_VARIANT_WINOGRAD_INVERSE, problem.bias)) {}
+        products_(kernel(MFA_VARIANT_WINOGRAD_INVERSE, problem.bias)),
+        tiles_(kernel(MFA_VARIANT_WINOGRAD_TILES, problem.bias)) {}
 
   /// All of U, group by group.
   Plan build_weights() {
     plan_.reason = "weights for Winograd F(3x3, 3x3)";
     for (group_ = 0; group_ < problem_.groups; ++group_) {
       mfa_winograd_parameters p = parameters();
-      p.channels = (uint32_t)shape_.K;
-      p.first_channel = group_ * shape_.K;
+      p.filters = (uint32_t)shape_.K;
+      p.first_filter = group_ * shape_.K;
       p.leading = padded(shape_.K);
       p.plane = shape_.C * p.leading;
       std::vector<Place> places = weight_places();
       places.push_back(
           {MFA_SLOT_RESULT, Place::Of::result, group_ * MFA_WINOGRAD_PLANES * p.plane * element});
-      add(weights_, p, ceil_div(p.channels, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
+      add(weights_, p, ceil_div(p.filters, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
           MFA_WINOGRAD_WEIGHT_BYTES(channels()), std::move(places),
-          transform_work * p.channels * shape_.C);
+          transform_work * p.filters * shape_.C);
     }
     return std::move(plan_);
   }
 
   Outcome<Plan> build() {
     for (group_ = 0; group_ < problem_.groups; ++group_) {
+      if (fused_) {
+        add_weights(0);
+        add_fused();
+        continue;
+      }
       uint64_t outer = blocks_.tiles_outside ? blocks_.tile_blocks : blocks_.filter_blocks;
       uint64_t inner = blocks_.tiles_outside ? blocks_.filter_blocks : blocks_.tile_blocks;
       for (uint64_t i = 0; i < outer; ++i) {
@@ -233,14 +256,25 @@ class Builder {
       plan_.tile[0] = tile_->M_simd;
       plan_.tile[1] = tile_->N_simd;
       plan_.tile[2] = tile_->K_simd;
-      plan_.reason = "3x3 with stride 1, few tiles: Winograd F(3x3, 3x3), weights in one step";
+      plan_.reason =
+          fused_ ? "3x3 with stride 1, few weights: Winograd F(3x3, 3x3), tiles in one step"
+                 : "3x3 with stride 1, few tiles: Winograd F(3x3, 3x3), weights in one step";
     }
     return std::move(plan_);
   }
 
  private:
-  /// Forgets tile_ where blocks for it do not fit.
+  /// Sets tile_, and forgets it where blocks for it do not fit.
   Blocks choose() {
+    if (fused_) {
+      Blocks all = {};
+      all.tiles = shape_.tiles;
+      all.filters = shape_.K;
+      size_blocks(shape_, all);
+      all.data = all.products = 0;
+      return all;
+    }
+    tile_ = product_tile(device_, shape_);
     if (tile_)
       if (auto blocks = choose_blocks(device_, shape_, *tile_)) return *blocks;
     tile_.reset();
@@ -250,11 +284,15 @@ class Builder {
   KernelDescriptor kernel(uint32_t variant, bool last) const {
     Convolution constants = problem_;
     constants.bias = last;
-    if (variant != MFA_VARIANT_WINOGRAD_INVERSE) constants.activation = MFA_ACTIVATION_NONE;
+    bool gives_output =
+        variant == MFA_VARIANT_WINOGRAD_INVERSE || variant == MFA_VARIANT_WINOGRAD_TILES;
+    if (!gives_output) constants.activation = MFA_ACTIVATION_NONE;
     KernelDescriptor kernel = convolution_kernel(constants, variant);
     if (variant == MFA_VARIANT_WINOGRAD_WEIGHTS)
       kernel.set("K_simd", MFA_CONSTANT_K_SIMD, channels());
-    if (variant == MFA_VARIANT_WINOGRAD_PRODUCT && tile_) {
+    bool multiplies =
+        variant == MFA_VARIANT_WINOGRAD_PRODUCT || variant == MFA_VARIANT_WINOGRAD_TILES;
+    if (multiplies && tile_) {
       kernel.set("M_simd", MFA_CONSTANT_M_SIMD, tile_->M_simd);
       kernel.set("N_simd", MFA_CONSTANT_N_SIMD, tile_->N_simd);
       kernel.set("K_simd", MFA_CONSTANT_K_SIMD, tile_->K_simd);
@@ -286,6 +324,9 @@ class Builder {
     p.padding_y = (int32_t)problem_.padding[1];
     p.padding_x = (int32_t)problem_.padding[2];
     p.C = (uint32_t)shape_.C;
+    p.pixel = problem_.C;
+    p.first_channel = group_ * shape_.C;
+    p.output_pixel = problem_.K;
     return p;
   }
 
@@ -311,9 +352,6 @@ class Builder {
     mfa_winograd_parameters p = parameters();
     p.first_tile = (uint32_t)(block * blocks_.tiles);
     p.tiles = (uint32_t)tiles_in(block);
-    p.channels = (uint32_t)shape_.C;
-    p.pixel = problem_.C;
-    p.first_channel = group_ * shape_.C;
     p.leading = padded(shape_.C);
     p.plane = p.tiles * p.leading;
     if (tile_) {
@@ -331,13 +369,13 @@ class Builder {
     std::vector<Place> places = weight_places();
     places.push_back({MFA_SLOT_RESULT, Place::Of::workspace, blocks_.data});
     mfa_winograd_parameters p = parameters();
-    p.channels = (uint32_t)filters_in(block);
-    p.first_channel = group_ * shape_.K + block * blocks_.filters;
-    p.leading = padded(p.channels);
+    p.filters = (uint32_t)filters_in(block);
+    p.first_filter = group_ * shape_.K + block * blocks_.filters;
+    p.leading = padded(p.filters);
     p.plane = shape_.C * p.leading;
-    add(weights_, p, ceil_div(p.channels, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
+    add(weights_, p, ceil_div(p.filters, MFA_WINOGRAD_FILTERS), ceil_div(shape_.C, channels()),
         MFA_WINOGRAD_WEIGHT_BYTES(channels()), std::move(places),
-        transform_work * p.channels * shape_.C);
+        transform_work * p.filters * shape_.C);
   }
 
   Status add_product(uint64_t tiles, uint64_t filters) {
@@ -372,6 +410,36 @@ class Builder {
     return {};
   }
 
+  /// All of it for some tiles after another, in pieces that keep a command buffer short.
+  void add_fused() {
+    double per_tile =
+        (2.0 * MFA_WINOGRAD_PLANES * (double)shape_.K + transform_work) * (double)shape_.C +
+        transform_work * (double)shape_.K;
+    uint64_t step = tile_->M_simd * std::max<uint64_t>(device_.workers, 1);
+    double room = device_.rate() * seconds_per_command_buffer / (per_tile * (double)step);
+    uint64_t pieces = ceil_div(shape_.tiles, step * std::max<uint64_t>(1, (uint64_t)room));
+    uint64_t piece = round_up(ceil_div(shape_.tiles, pieces), step);
+    for (uint64_t first = 0; first < shape_.tiles; first += piece) {
+      mfa_winograd_parameters p = parameters();
+      p.first_tile = (uint32_t)first;
+      p.tiles = (uint32_t)std::min(piece, shape_.tiles - first);
+      p.filters = (uint32_t)shape_.K;
+      p.first_filter = group_ * shape_.K;
+      p.leading = padded(shape_.K);
+      p.plane = shape_.C * p.leading;
+      Place weights = {MFA_SLOT_WEIGHTS, Place::Of::workspace, 0};
+      if (kept_)
+        weights = {MFA_SLOT_WEIGHTS, Place::Of::weights,
+                   group_ * MFA_WINOGRAD_PLANES * p.plane * element};
+      std::vector<Place> places = {
+          {MFA_SLOT_DATA, Place::Of::data}, weights, {MFA_SLOT_RESULT, Place::Of::result}};
+      if (problem_.bias) places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
+      add(tiles_, p, ceil_div(p.tiles, tile_->M_simd), 1,
+          MFA_WINOGRAD_TILE_BYTES(tile_->M_simd, tile_->N_simd, p.C), std::move(places),
+          per_tile * p.tiles);
+    }
+  }
+
   /// Products with weights, in pieces that keep a command buffer short and the workers busy.
   void add_transformed_product(uint64_t block) {
     uint64_t rows = round_up(shape_.tiles, tile_->M_simd), filters = filters_in(block);
@@ -383,17 +451,17 @@ class Builder {
     for (uint64_t first = 0; first < filters; first += piece) {
       mfa_winograd_parameters p = parameters();
       p.tiles = (uint32_t)shape_.tiles;
-      p.channels = (uint32_t)std::min(piece, filters - first);
-      p.first_channel = group_ * shape_.K + block * blocks_.filters + first;
+      p.filters = (uint32_t)std::min(piece, filters - first);
+      p.first_filter = group_ * shape_.K + block * blocks_.filters + first;
       p.leading = round_up(filters, tile_->N_simd);
       p.plane = rows * p.leading;
       uint64_t products = blocks_.data + first * element;
       std::vector<Place> places = weight_places();
       places.push_back({MFA_SLOT_DATA, Place::Of::workspace, 0});
       places.push_back({MFA_SLOT_RESULT, Place::Of::workspace, products});
-      add(product_, p, ceil_div(p.channels, tile_->N_simd), 1,
+      add(product_, p, ceil_div(p.filters, tile_->N_simd), 1,
           MFA_WINOGRAD_PRODUCT_BYTES(tile_->N_simd, tile_->K_simd), std::move(places),
-          work * p.channels);
+          work * p.filters);
       add_inverse(p, products);
     }
   }
@@ -402,30 +470,30 @@ class Builder {
     mfa_winograd_parameters p = parameters();
     p.first_tile = (uint32_t)(tiles * blocks_.tiles);
     p.tiles = (uint32_t)tiles_in(tiles);
-    p.channels = (uint32_t)filters_in(filters);
-    p.first_channel = group_ * shape_.K + filters * blocks_.filters;
-    p.leading = padded(p.channels);
+    p.filters = (uint32_t)filters_in(filters);
+    p.first_filter = group_ * shape_.K + filters * blocks_.filters;
+    p.leading = padded(p.filters);
     p.plane = p.tiles * p.leading;
     add_inverse(p, blocks_.data + blocks_.weights);
   }
 
-  void add_inverse(mfa_winograd_parameters p, uint64_t products) {
-    p.pixel = problem_.K;
+  void add_inverse(const mfa_winograd_parameters& p, uint64_t products) {
     std::vector<Place> places = {{MFA_SLOT_DATA, Place::Of::workspace, products},
                                  {MFA_SLOT_RESULT, Place::Of::result}};
     if (problem_.bias) places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
     add(products_, p, ceil_div(p.tiles, MFA_WINOGRAD_TILES), 1, 0, std::move(places),
-        transform_work * p.tiles * p.channels);
+        transform_work * p.tiles * p.filters);
   }
 
   const Device& device_;
   const Convolution& problem_;
   Shape shape_;
   std::optional<ProductTile> tile_;
+  bool fused_;  // into steps that have all of some tiles
   Blocks blocks_;
   KernelDescriptor data_;
   bool kept_;  // U is an operand
-  KernelDescriptor weights_, product_, products_;
+  KernelDescriptor weights_, product_, products_, tiles_;
   Plan plan_;
   uint64_t group_ = 0;
 };

@@ -34,7 +34,7 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
     padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in "yx")
     size = tuple(draw(st.integers(max(1, 3 - b - e), 17)) for b, e in padding)
     groups = draw(st.sampled_from([1, 1, 1, 2]))
-    channels = st.sampled_from([1, 7, 8, 31, 32, 33, 64, 70])
+    channels = st.sampled_from([1, 7, 8, 31, 32, 33, 40, 64, 70])
     C, K = groups * draw(channels), groups * draw(channels)
     return {
         "x": (draw(st.sampled_from([1, 1, 3])), *size, C),
@@ -109,8 +109,38 @@ def test_weights_transformed_where_they_are_multiplied(
     desc = pymfa.ConvolutionDesc(
         problem["x"], problem["w"], dtype, padding=padding, groups=groups, algorithm="winograd"
     )
-    assert "one step" in fast.explain(desc).reason
+    assert "weights in one step" in fast.explain(desc).reason
     check(fast, DTYPES[dtype], problem, weights)
+
+
+@pytest.mark.parametrize("weights", ["dense", "palettized", "kept"])
+@pytest.mark.parametrize(
+    ("dtype", "images", "size", "C", "K", "groups", "padding"),
+    [("float32", 1, (1, 2), 16, 1, 1, ((1, 1), (1, 1))),
+     ("float16", 1, (10, 19), 40, 33, 2, ((0, 2), (1, 1))),
+     ("bfloat16", 2, (7, 9), 96, 70, 1, ((1, 1), (2, 0))),
+     ("float32", 3, (9, 8), 144, 128, 1, ((1, 1), (1, 1)))],
+)  # fmt: skip
+def test_tiles_multiplied_where_they_are_transformed(
+    fast: pymfa.Device, dtype: str, images: int, size: Any, C: int, K: int, groups: int,
+    padding: Any, weights: str,
+) -> None:  # fmt: skip
+    """Few weights: one tile, less than a block of them and more, filters that fill no block."""
+    problem = {"x": (images, *size, groups * C), "w": (groups * K, 3, 3, C), "bias": True,
+               "geometry": geometry(padding, groups), "activation": "relu"}  # fmt: skip
+    desc = pymfa.ConvolutionDesc(
+        problem["x"], problem["w"], dtype, padding=padding, groups=groups, algorithm="winograd"
+    )
+    assert "tiles in one step" in fast.explain(desc).reason
+    check(fast, DTYPES[dtype], problem, weights)
+
+
+def test_tiles_multiplied_where_they_are_transformed_on_every_device(
+    device: pymfa.Device,
+) -> None:
+    problem = {"x": (1, 8, 7, 16), "w": (9, 3, 3, 16), "bias": True, "geometry": geometry(),
+               "activation": "none"}  # fmt: skip
+    check(device, np.float16, problem, "dense")
 
 
 def test_weights_transformed_where_they_are_multiplied_on_every_device(
@@ -154,8 +184,10 @@ def test_chosen_where_it_applies_and_pays() -> None:
     assert "Winograd" in reason(dtype="float32")
     many = channels_of_one_step(pymfa.device())
     one_step = {"x": (1, 16, 16, many), "w": (many, 3, 3, many)}  # few tiles
-    assert "one step" in reason(**one_step) and "one step" not in reason()
+    assert "weights in one step" in reason(**one_step)
     assert "one step" not in reason(**one_step, transformed=True)
+    for transformed in (False, True):
+        assert "tiles in one step" in reason(transformed=transformed)
     assert "Winograd" not in reason(stride=2)
     assert "Winograd" not in reason(dilation=2)
     assert "Winograd" not in reason(w=(64, 5, 5, 64))
