@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import native
 from .dlpack import from_dlpack
 from .errors import InvalidType, InvalidValue
 
@@ -79,9 +80,16 @@ def overlap(a: Array, b: Array) -> bool:
         return True
 
 
+def address(array: Array) -> int:
+    """Of its first element."""
+    if array.flags.c_contiguous and array.dtype.kind == "f":  # in half the time
+        return native.address(native.memory(array))
+    return int(array.ctypes.data)
+
+
 def bounds(array: Array) -> tuple[int, int]:
     """Addresses of the first byte that the array reaches and of the one after the last."""
-    start: int = array.ctypes.data
+    start = address(array)
     low, high = reach(array)
     return start + low, start + high
 

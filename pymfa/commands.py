@@ -178,6 +178,11 @@ class Commands(OfThisProcess):
 
     # Life: encoding, committed, done.
 
+    @property
+    def encodes(self) -> bool:
+        """Operations may still be added."""
+        return not self._committed
+
     def encoding(self, operation: str) -> None:
         """Raises unless operations may still be added."""
         if self._committed:

@@ -45,12 +45,11 @@ def convolution(
     windows of 3x3 with stride 1; how far results differ is in docs/convolution.md). activation is
     "relu", "gelu", "gelu_tanh" or "silu". Arrays that are not packed are copied first.
     """
-    with find(device, x, w, out).commands() as commands:
-        return encoder.encode(
-            commands, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups,
-            transposed=transposed, output_padding=output_padding, bias=bias,
-            activation=activation, algorithm=algorithm, out=out, copy=True,
-        )  # fmt: skip
+    return encoder.encode.run(
+        find(device, x, w, out), x, w, stride=stride, padding=padding, dilation=dilation,
+        groups=groups, transposed=transposed, output_padding=output_padding, bias=bias,
+        activation=activation, algorithm=algorithm, out=out,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array, bounds
@@ -41,6 +41,17 @@ class Memory:
         if output and buffer.is_copy and (buffer, start) not in self._copies:
             self._copies.append((buffer, start))
         return buffer, address - start
+
+    def put(self, operand: Any, array: Array, *, output: bool = False, offset: int = 0) -> None:
+        """Sets an mfa_operand: the array's first element, or so many bytes behind it."""
+        buffer, start = self.place(array, output=output)
+        operand.buffer, operand.offset = buffer.handle, start + offset
+
+    def starts(self) -> dict[int, int]:
+        """Address of each buffer's handle -> that of its first byte in the caller's memory."""
+        found = [(b, b.address) for b in self._buffers.values()]
+        found += [(b, start) for b, start in self._wrapped.values() if not b.is_copy]
+        return {native.address(buffer.handle): start for buffer, start in found}
 
     def keep(self, buffer: Buffer) -> None:
         if buffer.device != self._device:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,13 +91,31 @@ def call(name: str, *arguments: Any) -> None:
 
 # Each is told of every operation: its function, descriptor and operands.
 listeners: list[Callable[[str, Any, Any], None]] = []
+_capturing = threading.local()
 
 
 def operation(name: str, commands: Any, desc: Any, operands: Any) -> None:
-    """Encodes an operation."""
+    """Encodes an operation; without commands, runs it."""
     call(name, commands, desc, operands)
+    captured = getattr(_capturing, "operations", None)
+    if captured is not None:
+        captured.append((name, _copy(desc), _copy(operands)))
     for listener in listeners:
         listener(name, desc, operands)
+
+
+@contextmanager
+def captured() -> Iterator[list[tuple[str, Any, Any]]]:
+    """What this thread encodes meanwhile."""
+    before = getattr(_capturing, "operations", None)
+    operations: list[tuple[str, Any, Any]] = []
+    _capturing.operations = operations
+    try:
+        yield operations
+    finally:
+        _capturing.operations = before
+        if before is not None:
+            before += operations
 
 
 def error_of(status: int, message: str) -> errors.Error:
@@ -148,6 +168,32 @@ def handle(kind: str, maker: str, *arguments: Any) -> Any:
     return ffi.gc(result[0], getattr(_library(), kind + "_release"))
 
 
+def _copy(value: Any) -> Any:
+    """A struct with the same fields, which keeps the first one alive for its pointers."""
+    copied = ffi.new(ffi.typeof(value))
+    copied[0] = value[0]
+    return keep(copied, value)
+
+
+def places(operands: Any) -> list[tuple[str, int, int]]:
+    """Field, handle and offset of each buffer; nothing where there are other fields, too."""
+    found = []
+    for name, field in ffi.typeof(operands[0]).fields:
+        if name == "size":
+            continue
+        if field.type.kind != "struct":
+            return []
+        operand = getattr(operands, name)
+        if operand.buffer != ffi.NULL:
+            found.append((name, address(operand.buffer), int(operand.offset)))
+    return found
+
+
+def name_of(value: Any) -> str:
+    """The struct's."""
+    return str(ffi.typeof(value[0]).cname)
+
+
 def text(pointer: Any) -> str:
     if pointer == ffi.NULL:
         return ""
@@ -157,6 +203,11 @@ def text(pointer: Any) -> str:
 
 def address(pointer: Any) -> int:
     return int(ffi.cast("uintptr_t", pointer))
+
+
+def memory(array: Any) -> Any:
+    """The bytes of something with the buffer protocol, without gaps."""
+    return ffi.from_buffer(array)
 
 
 def pointer(memory: int) -> Any:

@@ -111,10 +111,10 @@ def qgemm(
     so is, independently, the output: of `dtype` or that of out, else a's. c and bias have the
     output's type. Sums are float32. All else is as for hgemm.
     """
-    with find(device, a, out).commands() as commands:
-        return qgemm_.encode(commands, a, b, trans_a=trans_a, trans_b=trans_b, alpha=alpha,
-                             beta=beta, c=c, bias=bias, activation=activation, dtype=dtype, out=out,
-                             copy=True)  # fmt: skip
+    return qgemm_.encode.run(
+        find(device, a, out), a, b, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta, c=c,
+        bias=bias, activation=activation, dtype=dtype, out=out,
+    )  # fmt: skip
 
 
 def attention(
@@ -162,16 +162,15 @@ def attention(
     sparsity says whether blocks that mask and bias exclude as a whole are looked for first: "auto",
     "on" or "off". The result is the same.
     """
-    with find(device, q, k, v, out).commands() as commands:
-        lse = None
-        if return_lse:
-            shape = heads.lse_shape(heads.floats("attention", "q", q), layout)
-            lse = np.full(shape, -np.inf, np.float32)
-        result = attention_.encode(
-            commands, q, k, v, causal=causal, scale=scale, mask=mask, bias=bias, window=window,
-            soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed, offset=offset,
-            sparsity=sparsity, layout=layout, out=out, out_dtype=out_dtype, lse=lse, copy=True,
-        )  # fmt: skip
+    lse = None
+    if return_lse:
+        shape = heads.lse_shape(heads.floats("attention", "q", q), layout)
+        lse = np.full(shape, -np.inf, np.float32)
+    result = attention_.encode.run(
+        find(device, q, k, v, out), q, k, v, causal=causal, scale=scale, mask=mask, bias=bias,
+        window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks, dropout=dropout, seed=seed,
+        offset=offset, sparsity=sparsity, layout=layout, out=out, out_dtype=out_dtype, lse=lse,
+    )  # fmt: skip
     return (result, lse) if return_lse else result
 
 
@@ -276,18 +275,11 @@ def cast(
     x: Any, dtype: DTypeLike | None = None, *, out: Any = None, device: Device | str | None = None
 ) -> Array:
     """x as float16, bfloat16 or float32, rounded to nearest even."""
-    if device is None and dtype is None and cast_.at_once(x, out):
-        return out  # type: ignore[no-any-return]
-    with find(device, x, out).commands() as commands:
-        return cast_.encode(commands, x, dtype, out=out, copy=True)
+    return cast_.encode.run(find(device, x, out), x, dtype, out=out)
 
 
 def _gemm(name: str, a: Any, b: Any, device: Device | str | None, **options: Any) -> Array:
-    done = gemm_.at_once(name, a, b, options) if device is None else None
-    if done is not None:
-        return done
-    with find(device, a, b, options["out"]).commands() as commands:
-        return gemm_.encode(commands, name, a, b, copy=True, **options)
+    return gemm_.encode.run(find(device, a, b, options["out"]), name, a, b, **options)
 
 
 def find(given: Device | str | None, *operands: Any) -> Device:

@@ -13,6 +13,7 @@ from .errors import InvalidType, InvalidValue
 from .packing import pack, unpack
 from .palettes import cluster
 from .problem import float_type
+from .replay import HOLDERS
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -153,6 +154,12 @@ class Palettized:
             f"<pymfa.Palettized {self.shape} {self.bits} bits, {groups} "
             f"palette{'s' if groups != 1 else ''} of {self.dtype.name}>"
         )
+
+
+HOLDERS[Quantized] = ("packed", "scales", "biases", "bits", "group_size", "columns")
+HOLDERS[Palettized] = (
+    "packed", "palettes", "shape", "bits", "axis", "group_size", "msb_first"
+)  # fmt: skip
 
 
 def quantize(w: Any, *, bits: int = 4, group_size: int = 64) -> Quantized:

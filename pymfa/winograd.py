@@ -14,6 +14,7 @@ from .errors import InvalidValue
 from .hardware import Device
 from .ops import find
 from .quantized import Palettized
+from .replay import HOLDERS
 
 
 class WinogradWeights:
@@ -59,3 +60,6 @@ class WinogradWeights:
 
     def __repr__(self) -> str:
         return f"<pymfa.WinogradWeights {self.shape} for {self.dtype.name}, {self.nbytes} bytes>"
+
+
+HOLDERS[WinogradWeights] = ("data", "shape", "dtype", "groups")

@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 import pymfa
-from pymfa.bench import attention, convolution, decoding, gemm, qgemm, small, training
+from pymfa.bench import attention, calls, convolution, decoding, gemm, qgemm, small, training
 from pymfa.bench.operands import float16, float32
 from pymfa.bench.rounds import OURS, Case
 
@@ -85,6 +85,7 @@ OPS = {
         tuple(convolution.SHAPES),
         (partial(convolution.window_3x3, float32), partial(convolution.window_3x3, float16)),
     ),
+    "calls": Op((16,), (calls.product, calls.attention, calls.convolution)),
     "dispatch": Op((1, 8, 64), (small.batch,)),
     "pipeline": Op((1,), (pipeline,)),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import native
 from ..arrays import Array, expect_dtype, expect_output
 from ..problem import LAYOUTS, choice
+from ..replay import Remembered
 from . import heads, scores
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "attention"
 
 
+@Remembered
 def encode(
     commands: Commands,
     q: Any,

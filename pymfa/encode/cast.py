@@ -16,11 +16,10 @@ from ..arrays import (
     expect_output,
     expect_shape,
     operand,
-    reach,
 )
 from ..errors import InvalidType
 from ..problem import TYPES, float_type
-from . import ready
+from ..replay import Remembered
 from .strides import batches, in_place
 
 if TYPE_CHECKING:
@@ -29,19 +28,11 @@ if TYPE_CHECKING:
     from ..commands import Commands
 
 
+@Remembered
 def encode(
     commands: Commands, x: Any, dtype: DTypeLike | None, *, out: Any = None, copy: bool = False
 ) -> Array:
     commands.encoding("cast")
-    known = None
-    if dtype is None and type(x) is type(out) is np.ndarray:
-        known = ready.key("cast", x, out)
-        found = ready.find(known)
-        if found and out.flags.writeable:
-            places = [x.ctypes.data, out.ctypes.data]
-            if found.apart(places):
-                found.encode(commands, [x, out], places)
-                return out
     source = operand("cast: x", x)
     expect_dtype("cast: x", source, *FLOATS)
     if out is None:
@@ -55,18 +46,8 @@ def encode(
     expect_output("cast: out", result, x=source)
     source = in_place("cast: x", source, usable=_rows(source), copy=copy)
     in_place("cast: out", result, usable=_rows(result), copy=False)
-    call = _describe(source, result)
-    if call is not None:
-        places = [source.ctypes.data, result.ctypes.data]
-        call.encode(commands, [source, result], places)
-        if known is not None and places[0] == x.ctypes.data:  # nothing was copied
-            ready.remember(known, call)
+    _encode(commands, source, result)
     return result
-
-
-def at_once(x: Any, out: Any) -> bool:
-    """Done, where ready.at_once can run it."""
-    return type(x) is type(out) is np.ndarray and ready.at_once(ready.key("cast", x, out), [x, out])
 
 
 TYPE = {d.name: d for d in FLOATS}
@@ -82,15 +63,13 @@ def _rows(array: Array) -> bool:
     )
 
 
-def _describe(source: Array, result: Array) -> ready.Ready | None:
-    """None where there are no elements."""
+def _encode(commands: Commands, source: Array, result: Array) -> None:
     if source.size == 0:
-        return None
+        return
     shape = source.shape or (1,)
-    arrays = (source, result)
     steps = [
         [0 if n == 1 else s for n, s in zip(x.shape, element_strides(x), strict=True)][:-1]
-        for x in arrays
+        for x in (source, result)
     ]
     rows = batches(shape[:-1], steps, repeats=False)
     desc = native.struct(
@@ -99,9 +78,9 @@ def _describe(source: Array, result: Array) -> ready.Ready | None:
         destination_type=native.number(TYPES[result.dtype.name]),
     )  # fmt: skip
     desc.source_stride, desc.destination_stride = rows.steps
-    sizes = [x.itemsize for x in arrays]
-    offsets = [tuple(o * n for o, n in zip(at, sizes, strict=True)) for at in rows.offsets]
-    return ready.Ready(
-        "mfa_cast", desc, "mfa_cast_operands", ("source", "destination"), offsets,
-        tuple(reach(x) for x in arrays),
-    )  # fmt: skip
+    for first, second in rows.offsets:
+        operands = native.struct("mfa_cast_operands")
+        memory = commands.memory
+        memory.put(operands.source, source, offset=first * source.itemsize)
+        memory.put(operands.destination, result, output=True, offset=second * result.itemsize)
+        native.operation("mfa_cast", commands.handle, desc, operands)

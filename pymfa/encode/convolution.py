@@ -14,6 +14,7 @@ from ..arrays import FLOATS, Array, expect_dtype, expect_output, expect_shape, o
 from ..errors import InvalidType, InvalidValue
 from ..problem import ACTIVATIONS, ALGORITHMS, TYPES, choice
 from ..quantized import Palettized, Quantized
+from ..replay import Remembered
 from .strides import in_place
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "convolution"
 
 
+@Remembered
 def encode(
     commands: Commands,
     x: Any,

@@ -119,12 +119,12 @@ def encode(
         if cache.scales is not None:
             heads.set_strides(getattr(desc, name + "_scales"), cache.scales)
     for name, array in stored.items():
-        heads.set_place(commands, getattr(operands, name), array)
+        commands.memory.put(getattr(operands, name), array)
     if table is not None:
         desc.page_size, desc.pages = k.rows, k.batches
-        heads.set_place(commands, operands.table, table)
+        commands.memory.put(operands.table, table)
     if counts is not None:
-        heads.set_place(commands, operands.lengths, counts)
+        commands.memory.put(operands.lengths, counts)
     if sums is not None:
         heads.put_sums(commands, options_desc, operands, "lse", sums, output=True)
     native.operation("mfa_attention_decode", commands.handle, desc, operands)

@@ -16,11 +16,11 @@ from ..arrays import (
     expect_output,
     expect_shape,
     operand,
-    reach,
 )
 from ..errors import InvalidValue
 from ..problem import ACTIVATIONS, choice
-from . import cast, ready
+from ..replay import Remembered
+from . import cast
 from .strides import batches, in_place, lead_steps, matrix, matrix_bias, per_row, stride
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DTYPES = {"hgemm": np.dtype(np.float16), "sgemm": np.dtype(np.float32), "bgemm": bfloat16}
 
 
+@Remembered
 def encode(
     commands: Commands,
     name: str,
@@ -47,16 +48,6 @@ def encode(
 ) -> Array:
     """`copy`: inputs that no kernel reads in place may be copied now."""
     commands.encoding(name)
-    given = [a, b, out] if bias is None else [a, b, bias, out]
-    known = None
-    if c is None and all(type(x) is np.ndarray for x in given):
-        known = _key(name, given, trans_a, trans_b, alpha, beta, activation)
-        found = ready.find(known)
-        if found and out.flags.writeable:
-            places = [x.ctypes.data for x in given]
-            if found.apart(places):
-                found.encode(commands, given, places)
-                return out  # type: ignore[no-any-return]
     problem = _Problem(name, trans_a, trans_b)
     a, b = problem.input("a", a, trans_a), problem.input("b", b, trans_b)
     squeeze = _squeeze(a, b)
@@ -97,29 +88,8 @@ def encode(
         "beta": beta,
         "activation": choice(f"{name}: activation", activation, ACTIVATIONS),
     }
-    call = _describe(name, a, b, target, bias, options)
-    if call is None:
-        return result
-    arrays = [a, b, target] if bias is None else [a, b, bias, target]
-    places = [x.ctypes.data for x in arrays]
-    call.encode(commands, arrays, places)
-    if known is not None and places == [x.ctypes.data for x in given]:  # nothing was copied
-        ready.remember(known, call)
+    _encode(commands, name, a, b, target, bias, options)
     return result
-
-
-def at_once(name: str, a: Any, b: Any, options: dict[str, Any]) -> Array | None:
-    """The product, where ready.at_once can run it."""
-    bias, out = options["bias"], options["out"]
-    given = [a, b, out] if bias is None else [a, b, bias, out]
-    if options["c"] is not None or not all(type(x) is np.ndarray for x in given):
-        return None
-    chosen = (options[x] for x in ("trans_a", "trans_b", "alpha", "beta", "activation"))
-    return out if ready.at_once(_key(name, given, *chosen), given) else None
-
-
-def _key(name: str, given: list[Any], *options: Any) -> Any:
-    return ready.key(name, *options, *given)
 
 
 @dataclass(frozen=True)
@@ -161,31 +131,34 @@ class _Problem:
         return 1.0 if beta is None else float(beta)
 
 
-def _describe(
-    name: str, a: Array, b: Array, out: Array, bias: Array | None, options: dict[str, Any]
-) -> ready.Ready | None:
-    """None where the output has no elements."""
-    arrays = [a, b, out] if bias is None else [a, b, bias, out]
+def _encode(
+    commands: Commands, name: str, a: Array, b: Array, out: Array, bias: Array | None,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    if min(out.shape, default=1) == 0:
+        return
+    arrays = (
+        {"a": a, "b": b, "c": out} if bias is None else {"a": a, "b": b, "bias": bias, "c": out}
+    )
     (ma, mb, mc) = (matrix(a), matrix(b), matrix(out))
     assert ma and mb and mc
     lead = out.shape[:-2]
-    batch = batches(lead, [lead_steps(x, lead) for x in arrays])
-    if min(out.shape, default=1) == 0:
-        return None
+    batch = batches(lead, [lead_steps(x, lead) for x in arrays.values()])
     desc = native.struct(
         "mfa_gemm_desc", M=out.shape[-2], N=out.shape[-1], K=a.shape[-1], lda=ma.ld, ldb=mb.ld,
         ldc=mc.ld, trans_a=ma.transposed, trans_b=mb.transposed, batch=batch.count, **options,
     )  # fmt: skip
-    fields = ("a", "b", "c") if bias is None else ("a", "b", "bias", "c")
-    for field, step in zip(fields, batch.steps, strict=True):
+    for field, step in zip(arrays, batch.steps, strict=True):
         setattr(desc, "stride_" + field, stride(step, batch.count))
     if bias is not None and per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
-    return ready.Ready(
-        "mfa_" + name, desc, "mfa_gemm_operands", fields,
-        [tuple(o * out.itemsize for o in offsets) for offsets in batch.offsets],
-        tuple(reach(x) for x in arrays),
-    )  # fmt: skip
+    for offsets in batch.offsets:
+        operands = native.struct("mfa_gemm_operands")
+        for (field, x), offset in zip(arrays.items(), offsets, strict=True):
+            commands.memory.put(
+                getattr(operands, field), x, output=x is out, offset=offset * x.itemsize
+            )
+        native.operation("mfa_" + name, commands.handle, desc, operands)
 
 
 def _squeeze(a: Array, b: Array) -> tuple[int, ...]:

@@ -95,7 +95,7 @@ def encode(
     heads.put(commands, own, own_operands, {"d_o": inputs["do"], **targets}, outputs=ALL)
     if problem.dbias is not None:
         heads.set_strides(own.dbias, np.broadcast_to(problem.dbias, problem.shape))
-        heads.set_place(commands, own_operands.dbias, problem.dbias, output=True)
+        commands.memory.put(own_operands.dbias, problem.dbias, output=True)
         own.dbias_type = native.number(TYPES[problem.dbias.dtype.name])
     native.operation("mfa_attention_backward", commands.handle, own, own_operands)
     return answer

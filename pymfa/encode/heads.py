@@ -152,11 +152,6 @@ def set_strides(target: Any, array: Array) -> None:
         target.row = 1
 
 
-def set_place(commands: Commands, target: Any, array: Array, *, output: bool = False) -> None:
-    buffer, offset = commands.memory.place(array, output=output)
-    target.buffer, target.offset = buffer.handle, offset
-
-
 def put(
     commands: Commands, desc: Any, operands: Any, arrays: Mapping[str, Array],
     *, outputs: Collection[str] = (),
@@ -164,7 +159,7 @@ def put(
     """Strides and places of arrays of four axes, into the fields that have their names."""
     for name, array in arrays.items():
         set_strides(getattr(desc, name), array)
-        set_place(commands, getattr(operands, name), array, output=name in outputs)
+        commands.memory.put(getattr(operands, name), array, output=name in outputs)
 
 
 def put_sums(
@@ -174,4 +169,4 @@ def put_sums(
     full = array[(None,) * (3 - array.ndim)]
     for axis, size, step in zip(("batch", "head"), full.shape, element_strides(full), strict=False):
         setattr(desc, f"{name}_{axis}", stride(step, size))
-    set_place(commands, getattr(operands, name), array, output=output)
+    commands.memory.put(getattr(operands, name), array, output=output)

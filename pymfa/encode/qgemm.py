@@ -13,6 +13,7 @@ from ..arrays import FLOATS, Array, expect_dtype, expect_output, expect_shape, o
 from ..errors import InvalidType, InvalidValue
 from ..problem import ACTIVATIONS, TYPES, choice, float_type
 from ..quantized import Palettized, Quantized
+from ..replay import Remembered
 from . import cast
 from .strides import batches, in_place, lead_steps, matrix, matrix_bias, per_row, stride
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _NAMES = {d.name: d for d in FLOATS}
 
 
+@Remembered
 def encode(
     commands: Commands,
     a: Any,

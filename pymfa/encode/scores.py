@@ -16,7 +16,7 @@ from .. import native
 from ..arrays import FLOATS, Array, element_strides, expect_dtype, operand
 from ..errors import InvalidType, InvalidValue
 from ..problem import CAUSAL, SPARSITY, TYPES, choice
-from .heads import set_place, set_strides
+from .heads import set_strides
 from .strides import in_place
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Scores:
         for name, array in self.masks.items():
             set_strides(getattr(desc, name), array)
         for name, array in self.arrays.items():
-            set_place(commands, getattr(operands, name), array)
+            commands.memory.put(getattr(operands, name), array)
 
 
 def check(options: Options, shape: Shape, *, copy: bool, name: str = "attention") -> Scores:

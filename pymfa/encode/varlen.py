@@ -60,8 +60,8 @@ class _Packed:
 
     def operands(self, commands: Commands) -> Any:
         operands = native.struct("mfa_attention_operands")
-        heads.set_place(commands, operands.row_starts, self.row_starts)
-        heads.set_place(commands, operands.column_starts, self.column_starts)
+        commands.memory.put(operands.row_starts, self.row_starts)
+        commands.memory.put(operands.column_starts, self.column_starts)
         return operands
 
     def lse(self, value: Any, *, copy: bool) -> Array:
