@@ -231,8 +231,8 @@ def test_bfloat16_is_not_float16() -> None:
         pymfa.hgemm(h(2, 2, dtype=bfloat16), h(2, 2))
 
 
-def python(*arguments: str, library: str) -> str:
-    environment = os.environ | {"MFA_LIBRARY": library}
+def python(*arguments: str, **variables: str) -> str:
+    environment = os.environ | variables
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment
     )
@@ -243,11 +243,18 @@ def python(*arguments: str, library: str) -> str:
 def test_without_the_library_the_message_says_how_to_get_it(tmp_path: Path) -> None:
     missing = str(tmp_path / "libmfa.so")
     call = ("-c", "import pymfa; pymfa.devices()")
-    assert f"there is no {missing}: install pymfa's wheel" in python(*call, library=missing)
+    assert f"there is no {missing}: install pymfa's wheel" in python(*call, MFA_LIBRARY=missing)
     Path(missing).write_text("not a library")
-    assert f"cannot load {missing}: " in python(*call, library=missing)
+    assert f"cannot load {missing}: " in python(*call, MFA_LIBRARY=missing)
+
+
+@pytest.mark.parametrize("name", ["MFA_ABI", "MFA_HEADER"])
+def test_a_description_of_the_library_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    missing = str(tmp_path / "nothing.py")
+    said = python("-c", "import pymfa", **{"MFA_ABI": "", name: missing})
+    assert f"{name} names {missing}: No such file" in said
 
 
 def test_a_job_that_does_not_exist_is_named() -> None:
-    said = python("-m", "pymfa", "benhc", library=os.environ["MFA_LIBRARY"])
+    said = python("-m", "pymfa", "benhc")
     assert "no job is called 'benhc'" in said
