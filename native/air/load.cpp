@@ -54,10 +54,13 @@ Result<Loaded> load(const FunctionRecord& record, llvm::LLVMContext& context) {
 
   Loaded loaded;
   loaded.module = std::move(*parsed);
-  std::string problems;
-  llvm::raw_string_ostream stream(problems);
-  if (llvm::verifyModule(*loaded.module, &stream))
-    return refusal(record, "its bitcode is not valid: " + stream.str());
+  if (!record.valid->load(std::memory_order_relaxed)) {
+    std::string problems;
+    llvm::raw_string_ostream stream(problems);
+    if (llvm::verifyModule(*loaded.module, &stream))
+      return refusal(record, "its bitcode is not valid: " + stream.str());
+    record.valid->store(true, std::memory_order_relaxed);
+  }
 
   const llvm::NamedMDNode* kernels = loaded.module->getNamedMetadata("air.kernel");
   if (!kernels || kernels->getNumOperands() != 1)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -43,6 +44,8 @@ struct FunctionRecord {
   std::vector<ConstantRecord> constants;
   std::array<uint8_t, 32> hash{};           // SHA-256 of `bitcode`
   std::basic_string_view<uint8_t> bitcode;  // wrapper header and zero padding included
+  // Set by the first to read it: LLVM's verifier has found nothing. Copies share it.
+  std::shared_ptr<std::atomic<bool>> valid = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// An opened library. Owns its bytes; records point into them.
