@@ -43,13 +43,7 @@ class Remembered:
         self, commands: Commands, *arguments: Any, copy: bool = False, **options: Any
     ) -> Array:
         seen = _look(self, arguments, options)
-        if seen is not None:
-            call = _known.get(seen[0])
-            if call is not None and commands.encodes:
-                result = call.encode(commands, seen[1])
-                if result is not None:
-                    return result
-        return self._first(seen, commands, arguments, options, copy=copy)
+        return self._encoded(seen, commands, arguments, options, copy=copy)
 
     def run(self, device: Device, *arguments: Any, **options: Any) -> Array:
         """Encodes, runs and waits."""
@@ -61,15 +55,20 @@ class Remembered:
                 if result is not None:
                     return result
         with device.commands() as commands:
-            return self._first(seen, commands, arguments, options, copy=True)
+            return self._encoded(seen, commands, arguments, options, copy=True)
 
-    def _first(
+    def _encoded(
         self, seen: tuple[_Key, list[Array]] | None, commands: Commands, arguments: Any,
         options: dict[str, Any], *, copy: bool,
     ) -> Array:  # fmt: skip
         if seen is None or options.get("dropout"):  # a seed is for one call
             return self._encode(commands, *arguments, copy=copy, **options)
         key, arrays = seen
+        known = _known.get(key)
+        if known is not None and commands.encodes:
+            done = known.encode(commands, arrays)
+            if done is not None:
+                return done
         with native.captured() as operations:
             result = self._encode(commands, *arguments, copy=copy, **options)
         written = [options[name] for name in _WRITTEN if options.get(name) is not None]
@@ -107,9 +106,10 @@ class _Call:
     used: tuple[int, ...]
     reach: tuple[tuple[int, int], ...]
 
-    def encode(self, commands: Commands, arrays: list[Array]) -> Array | None:
+    def encode(self, commands: Commands, given: list[Array]) -> Array | None:
         """None where the arrays' places need a closer look."""
-        addresses = self._addresses(arrays)
+        arrays = self._all(given)
+        addresses = [address(x) for x in arrays]
         if not self._apart(addresses):
             return None
         found = {}
@@ -122,13 +122,14 @@ class _Call:
             native.operation(step.function, commands.handle, step.desc, step.filled(found))
         return arrays[self.result]
 
-    def at_once(self, device: Device, key: _Key, arrays: list[Array]) -> Array | None:
+    def at_once(self, device: Device, key: _Key, given: list[Array]) -> Array | None:
         """The same, run and waited for.
 
         The buffers are over addresses, whoever has them: that is enough while the caller holds the
         arrays, and on devices that have the memory of the process, which an Apple GPU has not.
         """
-        addresses = self._addresses(arrays)
+        arrays = self._all(given)
+        addresses = [address(x) for x in arrays]
         place = (device, key, *addresses)
         placed = _placed.get(place)
         if placed is None:
@@ -154,11 +155,9 @@ class _Call:
             native.call("mfa_commands_run", commands)
         return arrays[self.result]
 
-    def _addresses(self, arrays: list[Array]) -> list[int]:
-        """Those of the arrays, to which the result is added."""
-        if self.made is not None:
-            arrays.append(np.empty(*self.made))
-        return [address(x) for x in arrays]
+    def _all(self, given: list[Array]) -> list[Array]:
+        """With the result."""
+        return given if self.made is None else [*given, np.empty(*self.made)]
 
     def _apart(self, addresses: list[int]) -> bool:
         """What is written lies clear of everything else. False: perhaps not."""

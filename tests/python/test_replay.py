@@ -214,6 +214,17 @@ def test_arrays_that_share_memory(device):
             pymfa.sgemm(a, both[12:], out=both[6:18])
 
 
+def test_an_output_between_the_rows_of_an_input(device):
+    b = values(12, 12)
+    for together in (False, True, False, True):
+        one, other = values(24, 12), np.zeros((24, 12), np.float32)
+        a, out = one[::2], (one if together else other)[1::2]
+        expected = a @ b
+        assert pymfa.sgemm(a, b, out=out) is out
+        np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(pymfa.sgemm(a, b), out)
+
+
 def test_equal_options_of_another_type_are_checked(device):
     x, w = values(1, 5, 5, 4), values(4, 3, 3, 4)
     for _ in range(2):
