@@ -221,6 +221,41 @@ inline void transform_weights(const thread convolution_buffers& buffers,
   }
 }
 
+/// sums += A * B over K_simd channels: M_simd tiles, N_simd filters.
+template <typename Left, typename Right>
+inline void multiply_channels(thread simdgroup_float8x8* sums, Left A, ulong A_leading, Right B,
+                              ulong B_leading) {
+#pragma clang loop unroll(full)
+  for (ushort k = 0; k < K_simd; k += 8) {
+    simdgroup_float8x8 left[MFA_MAX_GEMM_ROWS];
+#pragma clang loop unroll(full)
+    for (ushort m = 0; m < M_tiles; ++m) {
+      simdgroup_load(left[m], A + m * 8 * A_leading + k, A_leading);
+    }
+#pragma clang loop unroll(full)
+    for (ushort n = 0; n < N_tiles; ++n) {
+      simdgroup_float8x8 right;
+      simdgroup_load(right, B + k * B_leading + n * 8, B_leading);
+#pragma clang loop unroll(full)
+      for (ushort m = 0; m < M_tiles; ++m) {
+        thread simdgroup_float8x8& sum = sums[m * N_tiles + n];
+        simdgroup_multiply_accumulate(sum, left[m], right, sum);
+      }
+    }
+  }
+}
+
+template <typename Result>
+inline void store_sums(thread simdgroup_float8x8* sums, Result to, ulong leading) {
+#pragma clang loop unroll(full)
+  for (ushort m = 0; m < M_tiles; ++m) {
+#pragma clang loop unroll(full)
+    for (ushort n = 0; n < N_tiles; ++n) {
+      simdgroup_store(sums[m * N_tiles + n], to + m * 8 * leading + n * 8, leading);
+    }
+  }
+}
+
 template <typename T, typename Products>
 inline void transform_products_tile(constant mfa_winograd_parameters& p, Products from, ulong plane,
                                     device T* to, winograd_tile at, float bias, bool active,

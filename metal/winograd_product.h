@@ -65,29 +65,8 @@ inline void add_product(const device float* V, const threadgroup float* U, devic
       simdgroup_load(accumulators[m * N_tiles + n], M + m * 8 * leading + n * 8, leading);
     }
   }
-#pragma clang loop unroll(full)
-  for (ushort k = 0; k < K_simd; k += 8) {
-    simdgroup_float8x8 A[MFA_MAX_GEMM_ROWS];
-#pragma clang loop unroll(full)
-    for (ushort m = 0; m < M_tiles; ++m) simdgroup_load(A[m], V + m * 8 * K_simd + k, K_simd);
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < N_tiles; ++n) {
-      simdgroup_float8x8 B;
-      simdgroup_load(B, U + k * N_simd + n * 8, N_simd);
-#pragma clang loop unroll(full)
-      for (ushort m = 0; m < M_tiles; ++m) {
-        thread simdgroup_float8x8& C = accumulators[m * N_tiles + n];
-        simdgroup_multiply_accumulate(C, A[m], B, C);
-      }
-    }
-  }
-#pragma clang loop unroll(full)
-  for (ushort m = 0; m < M_tiles; ++m) {
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < N_tiles; ++n) {
-      simdgroup_store(accumulators[m * N_tiles + n], M + m * 8 * leading + n * 8, leading);
-    }
-  }
+  multiply_channels(accumulators, V, K_simd, U, N_simd);
+  store_sums(accumulators, M, leading);
 }
 
 /// Threadgroup x: N_simd filters of all tiles of the block; a simdgroup has every so many-th

@@ -18,34 +18,11 @@ inline void multiply_plane(const threadgroup float* V, ulong V_leading, const de
   simdgroup_float8x8 accumulators[MFA_MAX_GEMM_MATRICES];
   clear_accumulators(accumulators);
   for (uint c = 0; c < C; c += K_simd) {
-#pragma clang loop unroll(full)
-    for (ushort k = 0; k < K_simd; k += 8) {
-      simdgroup_float8x8 A[MFA_MAX_GEMM_ROWS];
-#pragma clang loop unroll(full)
-      for (ushort m = 0; m < M_tiles; ++m) {
-        simdgroup_load(A[m], V + m * 8 * V_leading + k, V_leading);
-      }
-#pragma clang loop unroll(full)
-      for (ushort n = 0; n < N_tiles; ++n) {
-        simdgroup_float8x8 B;
-        simdgroup_load(B, U + k * U_leading + n * 8, U_leading);
-#pragma clang loop unroll(full)
-        for (ushort m = 0; m < M_tiles; ++m) {
-          thread simdgroup_float8x8& sum = accumulators[m * N_tiles + n];
-          simdgroup_multiply_accumulate(sum, A[m], B, sum);
-        }
-      }
-    }
+    multiply_channels(accumulators, V, V_leading, U, U_leading);
     V += K_simd;
     U += K_simd * U_leading;
   }
-#pragma clang loop unroll(full)
-  for (ushort m = 0; m < M_tiles; ++m) {
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < N_tiles; ++n) {
-      simdgroup_store(accumulators[m * N_tiles + n], M + m * 8 * N_simd + n * 8, N_simd);
-    }
-  }
+  store_sums(accumulators, M, N_simd);
 }
 
 /// Threadgroup x: M_simd tiles, all filters of the block. Rows of tiles that do not exist are

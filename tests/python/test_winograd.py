@@ -84,6 +84,14 @@ def test_on_every_device(device: pymfa.Device, dtype: str, weights: str) -> None
     check(device, DTYPES[dtype], problem, weights)
 
 
+def reason_of(device: pymfa.Device, problem: dict[str, Any], dtype: str) -> str:
+    where = {name: problem["geometry"][name] for name in ("padding", "groups")}
+    desc = pymfa.ConvolutionDesc(
+        problem["x"], problem["w"], dtype, algorithm="winograd", **where
+    )  # fmt: skip
+    return device.explain(desc).reason
+
+
 def channels_of_one_step(device: pymfa.Device) -> int:
     """So many that their transformed weights fill more than an eighth of the cache."""
     return int((device.cache_size / 8 / 100) ** 0.5) + 7
@@ -106,10 +114,7 @@ def test_weights_transformed_where_they_are_multiplied(
     K = C + 6
     problem = {"x": (images, *size, groups * C), "w": (groups * K, 3, 3, C), "bias": True,
                "geometry": geometry(padding, groups), "activation": "relu"}  # fmt: skip
-    desc = pymfa.ConvolutionDesc(
-        problem["x"], problem["w"], dtype, padding=padding, groups=groups, algorithm="winograd"
-    )
-    assert "weights in one step" in fast.explain(desc).reason
+    assert "weights in one step" in reason_of(fast, problem, dtype)
     check(fast, DTYPES[dtype], problem, weights)
 
 
@@ -128,10 +133,7 @@ def test_tiles_multiplied_where_they_are_transformed(
     """Few weights: one tile, less than a block of them and more, filters that fill no block."""
     problem = {"x": (images, *size, groups * C), "w": (groups * K, 3, 3, C), "bias": True,
                "geometry": geometry(padding, groups), "activation": "relu"}  # fmt: skip
-    desc = pymfa.ConvolutionDesc(
-        problem["x"], problem["w"], dtype, padding=padding, groups=groups, algorithm="winograd"
-    )
-    assert "tiles in one step" in fast.explain(desc).reason
+    assert "tiles in one step" in reason_of(fast, problem, dtype)
     check(fast, DTYPES[dtype], problem, weights)
 
 
