@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .arrays import Array, bounds
+from .arrays import address as address_of
 from .buffer import Buffer, owner, wrap
 from .errors import InvalidValue
 
@@ -29,7 +30,7 @@ class Memory:
         """The buffer and the byte offset of the array's first element, which is at `address`."""
         whole = owner(array)
         if address is None:
-            address = array.ctypes.data
+            address = address_of(array)
         if isinstance(whole, Buffer):
             self.keep(whole)
             return whole, address - whole.address

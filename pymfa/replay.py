@@ -228,7 +228,10 @@ def _learn(
     steps = []
     for function, desc, operands in operations:
         places = []
-        for field, handle, offset in native.places(operands) or [("", 0, 0)]:
+        used_buffers = native.places(operands)
+        if not used_buffers:
+            return None
+        for field, handle, offset in used_buffers:
             if handle not in starts:
                 return None
             place = starts[handle] + offset

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// As long as a thread spins before it sleeps. Waking one costs the next loop some 10 microseconds
+// As long as a thread spins before it sleeps. Waking one costs the next loop some 20 microseconds
 // and finds the thread on a CPU that has slept too, so that the time between two calls, and what
 // two threads end apart, should pass awake.
 constexpr std::chrono::microseconds spin_time{200};

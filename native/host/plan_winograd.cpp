@@ -410,15 +410,21 @@ class Builder {
     return {};
   }
 
+  /// How many of `count` things, `unit` to a threadgroup, keep a command buffer short and the
+  /// workers busy.
+  uint64_t piece_of(uint64_t count, uint64_t unit, double work_of_each) const {
+    uint64_t step = unit * std::max<uint64_t>(device_.workers, 1);
+    double room = device_.rate() * seconds_per_command_buffer / (work_of_each * (double)step);
+    uint64_t pieces = ceil_div(count, step * std::max<uint64_t>(1, (uint64_t)room));
+    return round_up(ceil_div(count, pieces), step);
+  }
+
   /// All of it for some tiles after another, in pieces that keep a command buffer short.
   void add_fused() {
     double per_tile =
         (2.0 * MFA_WINOGRAD_PLANES * (double)shape_.K + transform_work) * (double)shape_.C +
         transform_work * (double)shape_.K;
-    uint64_t step = tile_->M_simd * std::max<uint64_t>(device_.workers, 1);
-    double room = device_.rate() * seconds_per_command_buffer / (per_tile * (double)step);
-    uint64_t pieces = ceil_div(shape_.tiles, step * std::max<uint64_t>(1, (uint64_t)room));
-    uint64_t piece = round_up(ceil_div(shape_.tiles, pieces), step);
+    uint64_t piece = piece_of(shape_.tiles, tile_->M_simd, per_tile);
     for (uint64_t first = 0; first < shape_.tiles; first += piece) {
       mfa_winograd_parameters p = parameters();
       p.first_tile = (uint32_t)first;
@@ -444,10 +450,7 @@ class Builder {
   void add_transformed_product(uint64_t block) {
     uint64_t rows = round_up(shape_.tiles, tile_->M_simd), filters = filters_in(block);
     double work = (2.0 * MFA_WINOGRAD_PLANES * (double)rows + transform_work) * (double)shape_.C;
-    uint64_t step = tile_->N_simd * std::max<uint64_t>(device_.workers, 1);
-    double room = device_.rate() * seconds_per_command_buffer / (work * (double)step);
-    uint64_t pieces = ceil_div(filters, step * std::max<uint64_t>(1, (uint64_t)room));
-    uint64_t piece = round_up(ceil_div(filters, pieces), step);
+    uint64_t piece = piece_of(filters, tile_->N_simd, work);
     for (uint64_t first = 0; first < filters; first += piece) {
       mfa_winograd_parameters p = parameters();
       p.tiles = (uint32_t)shape_.tiles;

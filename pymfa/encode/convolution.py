@@ -95,9 +95,7 @@ def place(commands: Commands, output: Array, **arrays: Array | None) -> Any:
     for slot, array in arrays.items():
         if array is None or array.size == 0:
             continue
-        buffer, offset = commands.memory.place(array, output=array is output)
-        target = getattr(operands, slot)
-        target.buffer, target.offset = buffer.handle, offset
+        commands.memory.put(getattr(operands, slot), array, output=array is output)
     return operands
 
 

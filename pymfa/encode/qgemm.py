@@ -232,14 +232,12 @@ def _encode(
         setattr(desc, field, stride(step, batch.count))
     if bias is not None and per_row(bias, out.shape):
         desc.bias = native.number("MFA_BIAS_PER_ROW")
-    places = [commands.memory.place(x, output=x is out) for _, x, _, _ in table]
     operands = native.struct("mfa_qgemm_operands")
     for offsets in batch.offsets:
-        for (name, x, _, _), (buffer, start), offset in zip(table, places, offsets, strict=True):
-            slot = getattr(operands, name)
-            slot.buffer, slot.offset = buffer.handle, start
-            if name == "b":
-                desc.first_b = offset
-            else:
-                slot.offset += offset * x.itemsize
+        for (name, x, _, _), offset in zip(table, offsets, strict=True):
+            if name == "b":  # numbers need not begin with a byte
+                desc.first_b, offset = offset, 0
+            commands.memory.put(
+                getattr(operands, name), x, output=x is out, offset=offset * x.itemsize
+            )
         native.operation("mfa_qgemm", commands.handle, desc, operands)
