@@ -2,9 +2,11 @@
 // Function constants by C++ type -> the bytes and the MTLDataType that Metal takes.
 #include "host/kernel.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <iterator>
+#include <string_view>
 
 namespace mfa::host {
 
@@ -39,6 +41,17 @@ std::string KernelDescriptor::text() const {
     result += '=' + std::to_string(constant.bits);
   }
   return result;
+}
+
+uint64_t KernelDescriptor::block_volume() const {
+  constexpr std::string_view suffix = "_simd";
+  uint64_t volume = 1;
+  for (const Constant& constant : *this) {
+    const std::string_view name = constant.name;
+    if (name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix)
+      volume *= std::max(1u, constant.bits);
+  }
+  return volume;
 }
 
 bool KernelDescriptor::operator==(const KernelDescriptor& other) const {

@@ -27,6 +27,9 @@ class KernelDescriptor {
   const Constant* end() const { return constants_ + count_; }
   /// "A_trans=0 M_simd=64 ...", in the order they were set.
   std::string text() const;
+  /// The product of the constants that size a block of work (M_simd, C_simd, ...): what the time
+  /// to compile one function grows with.
+  uint64_t block_volume() const;
 
   bool operator==(const KernelDescriptor& other) const;
   size_t hash() const;

@@ -14,8 +14,9 @@
 namespace mfa::host {
 namespace {
 
-// Kernels in the order of how long they take to compile. One of the longest, begun last, would keep
-// its thread busy when the others have nothing left to do.
+// Functions in the order of how long they take to compile; of one function, variants with larger
+// blocks take longer. One of the longest, begun last, would keep its thread busy when the others
+// have nothing left to do.
 constexpr const char* longest_first[] = {"attention", "decode", "convolution", "qgemm", "bgemm",
                                          "hgemm",     "sgemm",  "merge",       "cast"};
 
@@ -109,10 +110,16 @@ void prepare(const std::shared_ptr<Device>& device, std::vector<KernelDescriptor
   // Many problems share a kernel; each counts once.
   std::unordered_set<KernelDescriptor, KernelHash> seen;
   std::vector<KernelDescriptor> distinct;
-  for (const char* function : longest_first)
+  for (const char* function : longest_first) {
+    const size_t first = distinct.size();
     for (const KernelDescriptor& kernel : kernels)
       if (strcmp(kernel.function(), function) == 0 && seen.insert(kernel).second)
         distinct.push_back(kernel);
+    std::stable_sort(distinct.begin() + (ptrdiff_t)first, distinct.end(),
+                     [](const KernelDescriptor& a, const KernelDescriptor& b) {
+                       return a.block_volume() > b.block_volume();
+                     });
+  }
   std::make_shared<Preparation>(device, std::move(distinct), std::move(progress), std::move(ended))
       ->feed();
 }
