@@ -96,9 +96,15 @@ def enumerators(typename: str) -> dict[int, str]:
     return dict(ffi.typeof(typename).elements)
 
 
+_functions: dict[str, Any] = {}  # of the library, which finds them more slowly
+
+
 def call(name: str, *arguments: Any) -> None:
     """Calls the function and raises what its status means."""
-    status = getattr(_library(), name)(*arguments)
+    function = _functions.get(name)
+    if function is None:
+        function = _functions[name] = getattr(_library(), name)
+    status = function(*arguments)
     if status != 0:
         raise error_of(int(status), last_error())
 

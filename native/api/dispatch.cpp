@@ -19,8 +19,8 @@ const host::Argument* argument_at(const host::Pipeline& pipeline, uint32_t kind,
 }
 
 Status take_buffer(const mfa_binding& given, const char* name, const host::Pipeline& pipeline,
-                   host::Binding& binding) {
-  auto found = use(given.buffer, (std::string(name) + ".buffer").c_str());
+                   host::Binding& binding, std::shared_ptr<host::Buffer>& kept) {
+  auto found = use(given.buffer, name, ".buffer");
   if (!found.ok()) return found.status();
   const host::Buffer& buffer = **found;
   if (buffer.device != pipeline.device)
@@ -36,13 +36,14 @@ Status take_buffer(const mfa_binding& given, const char* name, const host::Pipel
     return failure(Code::read_only,
                    "%s is bound to argument %s, which \"%s\" writes, but was wrapped as read-only",
                    name, argument->name.c_str(), pipeline.function.c_str());
-  binding.buffer = *found;
+  kept = std::move(*found);
+  binding.buffer = kept.get();
   binding.offset = given.offset;
   return {};
 }
 
 Status take(const mfa_binding& given, const char* name, const host::Pipeline& pipeline,
-            host::Binding& binding) {
+            host::Binding& binding, std::shared_ptr<host::Buffer>& kept) {
   binding.slot = given.slot;
   if (given.slot >= max_slots)
     return failure(Code::invalid_argument, "%s.slot is %u, expected less than %u", name, given.slot,
@@ -50,7 +51,7 @@ Status take(const mfa_binding& given, const char* name, const host::Pipeline& pi
   switch (given.kind) {
     case MFA_BINDING_BUFFER:
       binding.kind = host::Binding::Kind::buffer;
-      return take_buffer(given, name, pipeline, binding);
+      return take_buffer(given, name, pipeline, binding, kept);
     case MFA_BINDING_BYTES:
       if (given.length == 0 || given.length > max_bytes)
         return failure(Code::invalid_argument, "%s.length is %" PRIu64 ", expected 1 to %" PRIu64,
@@ -174,9 +175,10 @@ Status dispatch(mfa_commands commands, const mfa_dispatch_desc* given) {
   if (desc.binding_count != 0) MFA_TRY(require(desc.bindings, "desc->bindings"));
 
   std::vector<host::Binding> bindings(desc.binding_count);
+  std::vector<std::shared_ptr<host::Buffer>> kept(desc.binding_count);  // while they are encoded
   for (size_t i = 0; i < desc.binding_count; ++i)
     MFA_TRY(take(desc.bindings[i], ("bindings[" + std::to_string(i) + "]").c_str(), pipeline,
-                 bindings[i]));
+                 bindings[i], kept[i]));
   MFA_TRY(check_arguments(pipeline, bindings));
   host::Grid grid;
   MFA_TRY(take_grid(desc, pipeline, grid));

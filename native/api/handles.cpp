@@ -40,18 +40,19 @@ uint64_t handle_of(uint32_t index, const Slot& slot) {
 }
 
 /// The live slot of a handle, or why there is none. The table is locked.
-Outcome<Slot*> find(Table& table, Kind kind, uintptr_t handle, const char* name) {
-  if (handle == 0) return failure(Code::invalid_argument, "%s is NULL", name);
+Outcome<Slot*> find(Table& table, Kind kind, uintptr_t handle, const char* name,
+                    const char* member = "") {
+  if (handle == 0) return failure(Code::invalid_argument, "%s%s is NULL", name, member);
   Kind given = static_cast<Kind>(handle >> 60);
   uint32_t index = static_cast<uint32_t>(handle);
   if (given == Kind::none || given > Kind::commands || index >= table.slots.size())
-    return failure(Code::invalid_argument, "%s is no handle", name);
+    return failure(Code::invalid_argument, "%s%s is no handle", name, member);
   if (given != kind)
-    return failure(Code::invalid_argument, "%s is a handle of mfa_%s, expected mfa_%s", name,
-                   word(given), word(kind));
+    return failure(Code::invalid_argument, "%s%s is a handle of mfa_%s, expected mfa_%s", name,
+                   member, word(given), word(kind));
   Slot& slot = table.slots[index];
   if (slot.references == 0 || handle_of(index, slot) != handle)
-    return failure(Code::invalid_argument, "%s was released", name);
+    return failure(Code::invalid_argument, "%s%s was released", name, member);
   return &slot;
 }
 
@@ -74,10 +75,11 @@ uintptr_t publish(Kind kind, std::shared_ptr<void> object) {
   return handle_of(index, slot);
 }
 
-Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name) {
+Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name,
+                                   const char* member) {
   Table& all = table();
   std::lock_guard lock(all.mutex);
-  auto slot = find(all, kind, handle, name);
+  auto slot = find(all, kind, handle, name, member);
   if (!slot.ok()) return slot.status();
   return (*slot)->object;
 }

@@ -44,7 +44,9 @@ enum class Kind : uint8_t { none, device, buffer, library, pipeline, commands };
 
 /// Untyped forms. `kind` is also the word for messages.
 uintptr_t publish(Kind kind, std::shared_ptr<void> object);
-Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name);
+/// `name` and `member` together say in messages which handle it is.
+Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name,
+                                   const char* member = "");
 Status retain(Kind kind, uintptr_t handle);
 /// Returns the object if that was the last reference, for the caller to let go of.
 Outcome<std::shared_ptr<void>> release(Kind kind, uintptr_t handle);
@@ -88,8 +90,9 @@ void publish(std::shared_ptr<ObjectOf<Handle>> object, Handle* handle) {
 
 /// The object stays alive while the result does, even if the handle is released meanwhile.
 template <class Handle>
-Outcome<std::shared_ptr<ObjectOf<Handle>>> use(Handle handle, const char* name) {
-  auto found = use(HandleTraits<Handle>::kind, reinterpret_cast<uintptr_t>(handle), name);
+Outcome<std::shared_ptr<ObjectOf<Handle>>> use(Handle handle, const char* name,
+                                               const char* member = "") {
+  auto found = use(HandleTraits<Handle>::kind, reinterpret_cast<uintptr_t>(handle), name, member);
   if (!found.ok()) return found.status();
   return std::static_pointer_cast<ObjectOf<Handle>>(*found);
 }

@@ -16,14 +16,14 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
     return failure(Code::invalid_argument, "%s.buffer is NULL, %" PRIu64 " bytes are needed", name,
                    needed);
   }
-  auto found = api::use(given.buffer, (std::string(name) + ".buffer").c_str());
+  auto found = api::use(given.buffer, name, ".buffer");
   if (!found.ok()) return found.status();
-  const std::shared_ptr<host::Buffer>& buffer = *found;
+  const host::Buffer* buffer = found->get();
   if (device_ && buffer->device != device_)
     return failure(Code::invalid_argument,
                    "%s.buffer belongs to device \"%s\", the operands before it to \"%s\"", name,
                    buffer->device->name.c_str(), device_->name.c_str());
-  device_ = buffer->device;
+  if (!device_) device_ = buffer->device;
   if (given.offset > buffer->length || needed > buffer->length - given.offset)
     return failure(Code::out_of_bounds,
                    "%s needs %" PRIu64 " bytes from offset %" PRIu64 ", its buffer has %" PRIu64
@@ -37,9 +37,10 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   if (needed != 0 && use == Use::write && buffer->read_only)
     return failure(Code::read_only, "%s lies in a buffer that was wrapped as read-only", name);
   if (needed == 0) return {};
-  operand.buffer = buffer;
-  operand.offset = given.offset;
   footprint.place(buffer->address + given.offset);
+  operand.buffer = std::move(*found);
+  operand.offset = given.offset;
+  if (taken_.empty()) taken_.reserve(8);
   taken_.push_back({name, footprint, use});
   return {};
 }

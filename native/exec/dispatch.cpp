@@ -65,7 +65,7 @@ class Grid final : public Job {
   void set_chunk_for(unsigned helpers) {
     uint64_t each = expected_nanoseconds() / count_;
     if (each == 0) return;
-    uint64_t share = count_ / (8 * (uint64_t(helpers) + 1));
+    uint64_t share = helpers == 0 ? count_ : count_ / (8 * (uint64_t(helpers) + 1));
     chunk_ = std::max<uint64_t>(1, std::min(claim_nanoseconds / each, share));
   }
 
@@ -107,23 +107,32 @@ class Grid final : public Job {
   bool claim(Arena& arena, uint64_t limit) {
     if (next_.load(std::memory_order_relaxed) >= count_) return true;
     const FloatMode mode(code().flush_subnormals);  // fibers take it over
-    Clock::time_point start = Clock::now();
-    uint64_t done = 0, elapsed = 0;
+    const bool limited = limit != UINT64_MAX && chunk_ < count_;
+    const bool timed = limited || worth_timing();
+    Clock::time_point start = timed ? Clock::now() : Clock::time_point();
+    uint64_t done = 0;
     for (;;) {
       uint64_t first = next_.fetch_add(chunk_, std::memory_order_relaxed);
       if (first >= count_) break;
       uint64_t end = std::min(count_, first + chunk_);
       for (uint64_t index = first; index < end; ++index) run_group(arena, index);
       done += end - first;
-      if (limit == UINT64_MAX) continue;
-      elapsed = nanoseconds_since(start);
-      if (elapsed >= limit) break;
+      if (end == count_) break;
+      if (limited && nanoseconds_since(start) >= limit) break;
     }
-    if (done > 0) remember(nanoseconds_since(start) / done);
+    if (timed && done > 0) remember(nanoseconds_since(start) / done);
     return next_.load(std::memory_order_relaxed) >= count_;
   }
 
  private:
+  /// To read the clock takes as long as a small dispatch, so that of those only some are timed.
+  bool worth_timing() const {
+    const uint64_t expected = expected_nanoseconds();
+    if (expected == 0 || expected >= alone_nanoseconds) return true;
+    thread_local unsigned small_ones = 0;
+    return ++small_ones % 8 == 0;
+  }
+
   static uint32_t simdgroups_of(uint32_t threads) {
     return (threads + MFA_SIMD_WIDTH - 1) / MFA_SIMD_WIDTH;
   }
@@ -293,9 +302,9 @@ Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* gener
   }
 
   unsigned helpers = helpers_for(grid.code(), grid.count());
-  grid.set_chunk_for(helpers);
   uint64_t expected = grid.expected_nanoseconds();
   bool small = expected > 0 && expected < alone_nanoseconds;
+  grid.set_chunk_for(small ? 0 : helpers);
   bool finished = helpers == 0 || small;
   if (finished) finished = grid.claim(*arena, helpers == 0 ? UINT64_MAX : 2 * alone_nanoseconds);
   if (!finished) {

@@ -160,6 +160,8 @@ void Pool::help() {
 }
 
 std::unique_ptr<Arena> Pool::take_arena() {
+  if (Arena* latest = latest_.exchange(nullptr, std::memory_order_acquire))
+    return std::unique_ptr<Arena>(latest);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!idle_.empty()) {
@@ -172,6 +174,8 @@ std::unique_ptr<Arena> Pool::take_arena() {
 }
 
 void Pool::return_arena(std::unique_ptr<Arena> arena) {
+  arena.reset(latest_.exchange(arena.release(), std::memory_order_acq_rel));
+  if (!arena) return;
   std::lock_guard<std::mutex> lock(mutex_);
   idle_.push_back(std::move(arena));
 }

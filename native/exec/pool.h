@@ -43,7 +43,7 @@ class Pool {
   /// Takes the job back and returns when all helpers have left it.
   void retire(Job& job);
 
-  /// A caller's own working memory, from a list of idle ones.
+  /// A caller's own working memory, one that is idle if there is any.
   std::unique_ptr<Arena> take_arena();
   void return_arena(std::unique_ptr<Arena> arena);
 
@@ -62,6 +62,7 @@ class Pool {
   unsigned sleepers_ = 0, waiters_ = 0;
   int caller_cpu_ = -1;  // of the latest job
   bool started_ = false;
+  std::atomic<Arena*> latest_{nullptr};  // idle: a caller that works alone finds it without locks
   std::vector<std::unique_ptr<Arena>> idle_;
 };
 

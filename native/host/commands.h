@@ -23,12 +23,12 @@ using Completion = std::function<void(const Status&)>;
 /// What a slot of a dispatch is bound to: a buffer, bytes, or a length of threadgroup memory.
 struct Binding {
   enum class Kind { buffer, bytes, threadgroup };
-  Kind kind = Kind::buffer;
-  uint32_t slot = 0;
-  std::shared_ptr<Buffer> buffer;
-  uint64_t offset = 0;
-  const void* bytes = nullptr;
-  uint64_t length = 0;
+  Kind kind;
+  uint32_t slot;
+  const Buffer* buffer;  // the caller keeps it until the dispatch is encoded
+  uint64_t offset;
+  const void* bytes;
+  uint64_t length;
 };
 
 /// Memory that an operation works on, by its address.
@@ -127,6 +127,7 @@ class Commands {
   Status open(Object& buffer, Object& encoder) const;
   void end_uses();
   void barrier();
+  void encode(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
   void bind(void* pipeline, const Binding* bindings, size_t count);
   Status refuse_wrapped(const char* what) const;
 

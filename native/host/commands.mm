@@ -152,18 +152,26 @@ void Commands::dispatch(void* pipeline, const Binding* bindings, size_t count, c
   ++dispatches_;
   // Each step of an operation works on what the one before left.
   if (concurrent_ && steps_++ != 0) barrier();
-  @autoreleasepool {
-    id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
-    if (group_) [encoder pushDebugGroup:as<NSString*>(group_)];
-    bind(pipeline, bindings, count);
-    if (grid.in_threads)
-      [encoder dispatchThreads:size_of(grid.size)
-          threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
-    else
-      [encoder dispatchThreadgroups:size_of(grid.size)
-              threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
-    if (group_) [encoder popDebugGroup];
+  if (device_->backend == Backend::metal || group_) {
+    @autoreleasepool {
+      encode(pipeline, bindings, count, grid);
+    }
+  } else {  // our own encoder makes no objects here, and a pool costs as much as all else
+    encode(pipeline, bindings, count, grid);
   }
+}
+
+void Commands::encode(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {
+  id<MTLComputeCommandEncoder> encoder = as<id<MTLComputeCommandEncoder>>(encoder_);
+  if (group_) [encoder pushDebugGroup:as<NSString*>(group_)];
+  bind(pipeline, bindings, count);
+  if (grid.in_threads)
+    [encoder dispatchThreads:size_of(grid.size)
+        threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
+  else
+    [encoder dispatchThreadgroups:size_of(grid.size)
+            threadsPerThreadgroup:size_of(grid.threads_per_threadgroup)];
+  if (group_) [encoder popDebugGroup];
 }
 
 Status Commands::check(void* pipeline, const Binding* bindings, size_t count, const Grid& grid) {

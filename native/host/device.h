@@ -15,6 +15,7 @@ namespace mfa::host {
 
 class Library;
 class PipelineCache;
+class PlanCache;
 class WorkspacePool;
 struct TileTables;
 
@@ -50,6 +51,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   /// Pipelines of this product's kernels.
   PipelineCache& pipelines() { return *pipelines_; }
+  PlanCache& plans() { return *plans_; }
   WorkspacePool& workspaces() { return *workspaces_; }
 
   /// Floating-point operations per second, as command buffers whose work was known have shown.
@@ -65,6 +67,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   std::atomic<const TileTables*> tiles_{nullptr};
   std::unique_ptr<PipelineCache> pipelines_;
+  std::unique_ptr<PlanCache> plans_;
   std::unique_ptr<WorkspacePool> workspaces_;
   std::atomic<double> rate_;
   struct Default;

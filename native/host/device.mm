@@ -11,6 +11,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "host/compiled.h"
 #include "host/embedded.h"
 #include "host/library.h"
 #include "host/metal_objects.h"
@@ -47,6 +48,7 @@ Device::Device(Object object, unsigned index)
   page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   unified_memory = [device hasUnifiedMemory];
   pipelines_ = std::make_unique<PipelineCache>(*this);
+  plans_ = std::make_unique<PlanCache>();
   workspaces_ = std::make_unique<WorkspacePool>();
   // Until something was measured.
   rate_ = backend == Backend::metal ? 1e12 : 5e10 * std::max(workers, 1u);

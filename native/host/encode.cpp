@@ -2,10 +2,7 @@
 // Planned problems with their operands -> dispatches in a Commands.
 #include "host/encode.h"
 
-#include <vector>
-
-#include "host/pipelines.h"
-#include "host/plan.h"
+#include "host/compiled.h"
 #include "shared.h"
 
 namespace mfa::host {
@@ -17,7 +14,8 @@ class Bindings {
  public:
   void add(uint32_t slot, const Operand& operand) {
     if (operand)
-      list_[count_++] = {Binding::Kind::buffer, slot, operand.buffer, operand.offset, nullptr, 0};
+      list_[count_++] = {Binding::Kind::buffer, slot,    operand.buffer.get(),
+                         operand.offset,        nullptr, 0};
   }
   void add(uint32_t slot, const std::string& bytes) {
     list_[count_++] = {Binding::Kind::bytes, slot, nullptr, 0, bytes.data(), bytes.size()};
@@ -33,25 +31,12 @@ class Bindings {
   size_t count_ = 0;
 };
 
-struct Compiled {
-  Plan plan;
-  std::vector<void*> pipelines;
-};
-
 /// Plans and compiles first, so that a failure leaves the commands as they were.
 template <class Problem>
-Outcome<Compiled> compile(Commands& commands, const Problem& problem) {
+Outcome<std::shared_ptr<const Compiled>> compile(Commands& commands, const Problem& problem) {
   auto open = commands.encoder();
   if (!open.ok()) return open.status();
-  auto planned = plan(*commands.device(), problem);
-  if (!planned.ok()) return planned.status();
-  Compiled compiled = {std::move(*planned), {}};
-  for (size_t i = 0; i < compiled.plan.steps.size(); ++i) {
-    auto pipeline = commands.device()->pipelines().get(compiled.plan.steps[i].kernel);
-    if (!pipeline.ok()) return pipeline.status();
-    compiled.pipelines.push_back(*pipeline);
-  }
-  return compiled;
+  return commands.device()->plans().get(*commands.device(), problem);
 }
 
 void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bindings) {
@@ -67,25 +52,27 @@ void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bi
 }  // namespace
 
 Status encode(Commands& commands, const Gemm& problem, const GemmOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  for (const Step& step : compiled->plan.steps) {
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  for (const Step& step : compiled.plan.steps) {
     Bindings bindings;
     bindings.add(MFA_SLOT_A, operands.a ? operands.a : operands.c);  // K = 0: bound but not read
     bindings.add(MFA_SLOT_B, operands.b ? operands.b : operands.c);
     bindings.add(MFA_SLOT_C, operands.c);
     bindings.add(MFA_SLOT_BIAS, operands.bias);
-    dispatch(commands, step, compiled->pipelines[0], bindings);
+    dispatch(commands, step, compiled.pipelines[0], bindings);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
   auto or_output = [&](const Operand& operand) { return operand ? operand : operands.c; };
-  for (const Step& step : compiled->plan.steps) {
+  for (const Step& step : compiled.plan.steps) {
     Bindings bindings;  // K = 0: bound but not read
     bindings.add(MFA_SLOT_A, or_output(operands.a));
     bindings.add(MFA_SLOT_B, or_output(operands.b));
@@ -94,16 +81,17 @@ Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& ope
     bindings.add(MFA_SLOT_SCALES, or_output(operands.scales));
     if (problem.quantization == MFA_QUANTIZATION_AFFINE)
       bindings.add(MFA_SLOT_ZERO_POINTS, or_output(operands.zero_points));
-    dispatch(commands, step, compiled->pipelines[0], bindings);
+    dispatch(commands, step, compiled.pipelines[0], bindings);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  const Plan& plan = compiled->plan;
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  const Plan& plan = compiled.plan;
   Operand workspace;
   if (plan.workspace) {
     auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
@@ -127,7 +115,7 @@ Status encode(Commands& commands, const Attention& problem, const AttentionOpera
     bindings.add(MFA_SLOT_ROW_STARTS, operands.row_starts);
     bindings.add(MFA_SLOT_COLUMN_STARTS, operands.column_starts);
     bindings.add(MFA_SLOT_BLOCK_MASK, workspace);
-    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+    dispatch(commands, plan.steps[i], compiled.pipelines[i], bindings);
   }
   commands.count_operation();
   return {};
@@ -135,9 +123,10 @@ Status encode(Commands& commands, const Attention& problem, const AttentionOpera
 
 Status encode(Commands& commands, const AttentionBackward& problem,
               const AttentionBackwardOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  const Plan& plan = compiled->plan;
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  const Plan& plan = compiled.plan;
   Operand summaries, sums, dq_sums;
   if (plan.workspace) {
     auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
@@ -173,16 +162,17 @@ Status encode(Commands& commands, const AttentionBackward& problem,
     bindings.add(MFA_SLOT_DB, operands.dbias);
     bindings.add(MFA_SLOT_SUMS, present(sums));
     bindings.add(MFA_SLOT_DQ_SUMS, dq_sums);
-    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+    dispatch(commands, plan.steps[i], compiled.pipelines[i], bindings);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Decode& problem, const DecodeOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  const Plan& plan = compiled->plan;
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  const Plan& plan = compiled.plan;
   Operand parts;
   if (plan.workspace) {
     auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
@@ -216,16 +206,17 @@ Status encode(Commands& commands, const Decode& problem, const DecodeOperands& o
       bindings.add(MFA_SLOT_LSE, operands.lse);
     }
     bindings.add(MFA_SLOT_PARTIALS, parts);
-    dispatch(commands, plan.steps[i], compiled->pipelines[i], bindings);
+    dispatch(commands, plan.steps[i], compiled.pipelines[i], bindings);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Merge& problem, const MergeOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  for (const Step& step : compiled->plan.steps) {
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  for (const Step& step : compiled.plan.steps) {
     Bindings bindings;
     bindings.add(MFA_SLOT_FIRST, operands.first);
     bindings.add(MFA_SLOT_FIRST_LSE, operands.first_lse);
@@ -233,20 +224,21 @@ Status encode(Commands& commands, const Merge& problem, const MergeOperands& ope
     bindings.add(MFA_SLOT_SECOND_LSE, operands.second_lse);
     bindings.add(MFA_SLOT_O, operands.o);
     bindings.add(MFA_SLOT_LSE, operands.lse);
-    dispatch(commands, step, compiled->pipelines[0], bindings);
+    dispatch(commands, step, compiled.pipelines[0], bindings);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Cast& problem, const CastOperands& operands) {
-  auto compiled = compile(commands, problem);
-  if (!compiled.ok()) return compiled.status();
-  for (const Step& step : compiled->plan.steps) {
+  auto found = compile(commands, problem);
+  if (!found.ok()) return found.status();
+  const Compiled& compiled = **found;
+  for (const Step& step : compiled.plan.steps) {
     Bindings bindings;
     bindings.add(MFA_SLOT_INPUT, operands.source);
     bindings.add(MFA_SLOT_OUTPUT, operands.destination);
-    dispatch(commands, step, compiled->pipelines[0], bindings);
+    dispatch(commands, step, compiled.pipelines[0], bindings);
   }
   commands.count_operation();
   return {};

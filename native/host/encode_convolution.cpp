@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A planned convolution with its operands -> dispatches in a Commands.
+#include "host/compiled.h"
 #include "host/encode.h"
-#include "host/pipelines.h"
-#include "host/plan.h"
 #include "shared.h"
 
 namespace mfa::host {
@@ -30,30 +29,21 @@ const Operand& operand_of(Place::Of of, const ConvolutionOperands& operands,
 
 }  // namespace
 
-static Status encode_plan(Commands& commands, const Outcome<Plan>& planned,
-                          const ConvolutionOperands& operands) {
-  auto open = commands.encoder();
-  if (!open.ok()) return open.status();
-  if (!planned.ok()) return planned.status();
-  // Compiles first, so that a failure leaves the commands as they were.
-  std::vector<void*> pipelines;
-  for (const Step& step : planned->steps) {
-    auto pipeline = commands.device()->pipelines().get(step.kernel);
-    if (!pipeline.ok()) return pipeline.status();
-    pipelines.push_back(*pipeline);
-  }
+static Status encode(Commands& commands, const Compiled& compiled,
+                     const ConvolutionOperands& operands) {
+  const Plan& plan = compiled.plan;
   Operand workspace;
-  if (planned->workspace) {
-    auto buffer = commands.workspace(planned->workspace);
+  if (plan.workspace) {
+    auto buffer = commands.workspace(plan.workspace);
     if (!buffer.ok()) return buffer.status();
     workspace.buffer = *buffer;
   }
-  for (size_t i = 0; i < planned->steps.size(); ++i) {
-    const Step& step = planned->steps[i];
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
     std::vector<Binding> bindings;
     for (const Place& place : step.places) {
       const Operand& operand = operand_of(place.of, operands, workspace);
-      bindings.push_back({Binding::Kind::buffer, place.slot, operand.buffer,
+      bindings.push_back({Binding::Kind::buffer, place.slot, operand.buffer.get(),
                           operand.offset + place.offset, nullptr, 0});
     }
     bindings.push_back({Binding::Kind::bytes, MFA_SLOT_PARAMETERS, nullptr, 0,
@@ -65,19 +55,26 @@ static Status encode_plan(Commands& commands, const Outcome<Plan>& planned,
     for (int d = 0; d < 3; ++d) grid.size[d] = step.grid[d];
     grid.threads_per_threadgroup[0] = step.threads;
     MFA_TRY(commands.expect_work(step.work, seconds_per_command_buffer));
-    commands.dispatch(pipelines[i], bindings.data(), bindings.size(), grid);
+    commands.dispatch(compiled.pipelines[i], bindings.data(), bindings.size(), grid);
   }
   commands.count_operation();
   return {};
 }
 
 Status encode(Commands& commands, const Convolution& problem, const ConvolutionOperands& operands) {
-  return encode_plan(commands, plan(*commands.device(), problem), operands);
+  auto open = commands.encoder();
+  if (!open.ok()) return open.status();
+  auto compiled = commands.device()->plans().get(*commands.device(), problem);
+  return compiled.ok() ? encode(commands, **compiled, operands) : compiled.status();
 }
 
 Status encode_weights(Commands& commands, const Convolution& problem,
                       const ConvolutionOperands& operands) {
-  return encode_plan(commands, plan_winograd_weights(*commands.device(), problem), operands);
+  auto open = commands.encoder();
+  if (!open.ok()) return open.status();
+  Device& device = *commands.device();
+  auto compiled = compile(device, plan_winograd_weights(device, problem));
+  return compiled.ok() ? encode(commands, **compiled, operands) : compiled.status();
 }
 
 }  // namespace mfa::host

@@ -115,10 +115,10 @@ void prepare(const std::shared_ptr<Device>& device, std::vector<KernelDescriptor
     for (const KernelDescriptor& kernel : kernels)
       if (strcmp(kernel.function(), function) == 0 && seen.insert(kernel).second)
         distinct.push_back(kernel);
-    std::stable_sort(distinct.begin() + (ptrdiff_t)first, distinct.end(),
-                     [](const KernelDescriptor& a, const KernelDescriptor& b) {
-                       return a.block_volume() > b.block_volume();
-                     });
+    std::sort(distinct.begin() + (ptrdiff_t)first, distinct.end(),
+              [](const KernelDescriptor& a, const KernelDescriptor& b) {
+                return a.block_volume() > b.block_volume();
+              });
   }
   std::make_shared<Preparation>(device, std::move(distinct), std::move(progress), std::move(ended))
       ->feed();

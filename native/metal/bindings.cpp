@@ -91,24 +91,24 @@ Result<void> check_bindings(const Kernel& kernel, const Bindings& bindings) {
 }
 
 Result<void> check_grid(const Kernel& kernel, const Grid& grid) {
-  const std::string name = "kernel '" + kernel.name() + "': ";
+  auto name = [&kernel] { return "kernel '" + kernel.name() + "': "; };
   uint64_t threads = 1;
   for (uint64_t extent : grid.group) {
     threads =
         extent > MFA_MAX_THREADS ? UINT32_MAX : std::min<uint64_t>(threads * extent, UINT32_MAX);
   }
   if (threads == 0 || threads > kernel.max_threads()) {
-    return Error{name + triple(grid.group) + " threads per threadgroup; expected 1 to " +
+    return Error{name() + triple(grid.group) + " threads per threadgroup; expected 1 to " +
                  std::to_string(kernel.max_threads()) + " in all"};
   }
   if (kernel.whole_simdgroups() && threads % MFA_SIMD_WIDTH) {
-    return Error{name + triple(grid.group) +
+    return Error{name() + triple(grid.group) +
                  " threads per threadgroup; the pipeline promised multiples of 32"};
   }
   for (int i = 0; i < 3; ++i) {
     const uint64_t per_unit = grid.threads ? 1 : grid.group[i];
     if (grid.size[i] > UINT32_MAX / per_unit) {
-      return Error{name + "a grid of " + triple(grid.size) +
+      return Error{name() + "a grid of " + triple(grid.size) +
                    (grid.threads ? " threads" : " threadgroups") +
                    "; expected fewer than 2^32 threads along each axis"};
     }
