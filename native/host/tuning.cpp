@@ -19,9 +19,10 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 // CPU: one simdgroup per threadgroup, because a threadgroup stays on one worker; tiles are float,
 // so that the multiplication reads them as they are; results are staged, so that C is written by
 // rows. A CPU that multiplies bfloat takes it as it is; its faster products want larger blocks,
-// which are copied less often. So do very large products; they take twice as long to compile. Few
-// elements: smaller blocks, so that every worker gets some. GPU:
-// the published tiles of Metal FlashAttention 1.0, four simdgroups.
+// which are copied less often. So do very large products; they take twice as long to compile. Very
+// large ones of bfloat want deeper blocks, too, which take more of each row, and so of each page,
+// at a time. Few elements: smaller blocks, so that every worker gets some. GPU: the published tiles
+// of Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
     {false, 0, 8, any, any, any, 8, 64, 64, 1, 1, 0, 0, true, true, "at most 8 rows"},
@@ -36,6 +37,8 @@ constexpr GemmTile gemm_tiles[] = {
     {false, BF16, any, any, any, 65536, 64, 64, 64, 1, 1, 0, 0, false, true, "few BF16 elements",
      "bf16"},
     {false, 0, any, any, any, 16384, 32, 64, 64, 1, 1, 0, 0, true, true, "few elements"},
+    {false, BF16, any, any, any, any, 128, 128, 128, 1, 1, 0, 0, false, true,
+     "very large BF16 matrices", "bf16", 8, 1 << 20},
     {false, BF16, any, any, any, any, 128, 128, 64, 1, 1, 0, 0, false, true, "large BF16 matrices",
      "bf16", 8},
     {false, BF16, any, any, any, any, 64, 128, 128, 1, 1, 0, 0, false, true,
@@ -129,16 +132,17 @@ bool for_device(const Tile& tile, const Device& device, const Problem& problem) 
   return tile.type == 0 || tile.type == problem.type;
 }
 
-/// The multiplications of a block's rows and columns, those beyond the matrix with them.
-uint64_t padded(const Gemm& problem, uint64_t rows, uint64_t columns) {
-  return round_up(problem.M, rows) * round_up(problem.N, columns);
+/// The multiplications of blocks of this size, those beyond the matrices with them.
+double padded(const Gemm& problem, uint64_t rows, uint64_t columns, uint64_t depth) {
+  return double(round_up(problem.M, rows)) * double(round_up(problem.N, columns)) *
+         double(round_up(problem.K, depth));
 }
 
 bool pads_little(const GemmTile& tile, const Gemm& problem) {
-  const uint64_t more =
-      padded(problem, uint64_t(tile.M_simd) * tile.M_splits, uint64_t(tile.N_simd) * tile.N_splits);
-  const uint64_t least = padded(problem, 64, 64);
-  return more <= least || (more - least) / (least / 100 + 1) < tile.max_padding;
+  const double more = padded(problem, uint64_t(tile.M_simd) * tile.M_splits,
+                             uint64_t(tile.N_simd) * tile.N_splits, tile.K_simd);
+  const double least = padded(problem, 64, 64, 64);
+  return more <= least || (more / least - 1) * 100 < tile.max_padding;
 }
 
 bool holds(const GemmTile& tile, const Device& device, const Gemm& problem) {

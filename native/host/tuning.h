@@ -24,7 +24,7 @@ struct GemmTile {
   // Precondition: a part of the device's description, such as "avx512" or "M2". Null: any device.
   const char* device = nullptr;
   // Precondition: how much of the multiplications may be of padding, in percent of those that
-  // blocks of 64 x 64 need.
+  // blocks of 64 x 64 x 64 need.
   uint32_t max_padding = UINT32_MAX;
   uint64_t min_elements = 0;  // M * N * batch
 };
