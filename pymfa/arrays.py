@@ -16,6 +16,7 @@ from .errors import InvalidType, InvalidValue
 Array: TypeAlias = NDArray[Any]
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
+_uint16 = np.dtype(np.uint16)
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), bfloat16)
 _OVERLAP_WORK = 10_000  # steps numpy.shares_memory may take before "maybe" counts as "yes"
 
@@ -82,11 +83,12 @@ def overlap(a: Array, b: Array) -> bool:
 
 def address(array: Array) -> int:
     """Of its first element."""
-    if array.flags.c_contiguous:  # in half the time
-        if array.dtype.kind in "fbiu":
-            return native.address(native.memory(array))
-        if array.dtype == bfloat16:
-            return native.address(native.memory(array.view(np.uint16)))
+    if array.flags.c_contiguous:  # in a third of the time
+        dtype = array.dtype
+        if dtype is bfloat16:  # which has no buffer protocol
+            return native.address_of(array.view(_uint16))
+        if dtype.kind in "fbiu":
+            return native.address_of(array)
     return int(array.ctypes.data)
 
 

@@ -225,9 +225,12 @@ def address(pointer: Any) -> int:
     return int(ffi.cast("uintptr_t", pointer))
 
 
-def memory(array: Any) -> Any:
-    """The bytes of something with the buffer protocol, without gaps."""
-    return ffi.from_buffer(array)
+_cast, _from_buffer, _uintptr = ffi.cast, ffi.from_buffer, ffi.typeof("uintptr_t")
+
+
+def address_of(array: Any) -> int:
+    """Of the bytes of something with the buffer protocol, without gaps."""
+    return int(_cast(_uintptr, _from_buffer(array)))
 
 
 def pointer(memory: int) -> Any:

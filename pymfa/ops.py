@@ -288,6 +288,8 @@ def find(given: Device | str | None, *operands: Any) -> Device:
         return find_device(given)
     found: list[Device] = []
     for value in operands:
+        if type(value) is np.ndarray and value.base is None:
+            continue  # an owner of its memory
         whole = owner(value) if isinstance(value, np.ndarray) else value
         if isinstance(whole, Buffer) and whole.device not in found:
             found.append(whole.device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class Remembered:
         if seen is not None:
             call = _known.get(seen[0])
             if call is not None and device.backend != "metal":
-                result = call.at_once(device, *seen)
+                result = call.at_once(device, seen[1])
                 if result is not None:
                     return result
         with device.commands() as commands:
@@ -95,7 +96,7 @@ class _Step:
         return operands
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Call:
     """The last array is the result where it is made anew."""
 
@@ -122,7 +123,7 @@ class _Call:
             native.operation(step.function, commands.handle, step.desc, step.filled(found))
         return arrays[self.result]
 
-    def at_once(self, device: Device, key: _Key, given: list[Array]) -> Array | None:
+    def at_once(self, device: Device, given: list[Array]) -> Array | None:
         """The same, run and waited for.
 
         The buffers are over addresses, whoever has them: that is enough while the caller holds the
@@ -130,7 +131,7 @@ class _Call:
         """
         arrays = self._all(given)
         addresses = [address(x) for x in arrays]
-        place = (device, key, *addresses)
+        place = (self, device, *addresses)
         placed = _placed.get(place)
         if placed is None:
             if not self._apart(addresses):
@@ -169,6 +170,7 @@ class _Call:
         return True
 
 
+_forms: dict[_Key, _Form] = {}
 _known: dict[_Key, _Call] = {}
 _placed: dict[_Key, tuple[list[_Operation], Any]] = {}  # and the buffers they are on
 _buffers: dict[_Key, Any] = {}
@@ -178,9 +180,30 @@ def _look(
     encode: Remembered, arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[_Key, list[Array]] | None:
     """All that decides what a call becomes, and its arrays. None: something else may."""
+    values = (*arguments, *options.values())
+    kinds = tuple(map(type, values))
+    form = _forms.get(kinds)
+    if form is None:
+        form = _Form(kinds)
+        _keep(_forms, kinds, form)
+    if form.plain is not None:
+        arrays = [values[i] for i in form.arrays]
+        if len(set(map(id, arrays))) == len(arrays):
+            layouts = [(x.shape, x.strides, x.dtype, x.flags.writeable) for x in arrays]
+            return (encode, kinds, form.plain(values), *layouts), arrays
     key: list[Any] = [encode]
-    arrays: list[Array] = []
-    return (tuple(key), arrays) if _add(key, arrays, (*arguments, *options.values())) else None
+    arrays = []
+    return (tuple(key), arrays) if _add(key, arrays, values) else None
+
+
+class _Form:
+    """Which of a call's values are arrays; how to get the others, if they are all plain."""
+
+    def __init__(self, kinds: tuple[type, ...]) -> None:
+        self.arrays = [i for i, kind in enumerate(kinds) if kind is np.ndarray]
+        others = [i for i, kind in enumerate(kinds) if kind is not np.ndarray]
+        plain = bool(others) and all(kinds[i] in _PLAIN for i in others)
+        self.plain = itemgetter(*others) if plain else None
 
 
 def _add(key: list[Any], arrays: list[Array], values: tuple[Any, ...]) -> bool:
