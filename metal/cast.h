@@ -21,9 +21,12 @@ template <typename From, typename To>
 inline void cast_part(const device From* input, device To* output, ulong left, uint thread_index,
                       uint threads) {
   if (left >= ulong(threads) * MFA_CAST_PER_THREAD) {
+    // Steps of 64 bits cannot wrap: every vector is seen to be contiguous.
+    input += thread_index;
+    output += thread_index;
 #pragma clang loop unroll(full)
     for (uint i = 0; i < MFA_CAST_PER_THREAD; ++i) {
-      output[i * threads + thread_index] = To(float(input[i * threads + thread_index]));
+      output[ulong(threads) * i] = To(float(input[ulong(threads) * i]));
     }
   } else {
     for (uint i = thread_index; i < left; i += threads) output[i] = To(float(input[i]));

@@ -47,7 +47,7 @@ bool Footprint::meets(const Footprint& other) const {
 }
 
 bool Footprint::distinct() const {
-  if (empty_) return true;
+  if (empty_ || (count_ == 1 && dimensions_[0].stride >= element_)) return true;
   Dimension sorted[4];
   std::copy(dimensions_, dimensions_ + count_, sorted);
   std::sort(sorted, sorted + count_,

@@ -2,6 +2,8 @@
 // The table behind all handles: slots are reused, each time under a new generation.
 #include "api/handles.h"
 
+#include "base/light_lock.h"
+
 namespace mfa::api {
 
 namespace {
@@ -18,7 +20,7 @@ struct Slot {
 };
 
 struct Table {
-  std::mutex mutex;
+  LightLock lock;
   std::vector<Slot> slots;
   std::vector<uint32_t> free;
 };
@@ -39,28 +41,33 @@ uint64_t handle_of(uint32_t index, const Slot& slot) {
   return static_cast<uint64_t>(slot.kind) << 60 | slot.generation << 32 | index;
 }
 
-/// The live slot of a handle, or why there is none. The table is locked.
-Outcome<Slot*> find(Table& table, Kind kind, uintptr_t handle, const char* name,
-                    const char* member = "") {
+/// The live slot of a handle; null if there is none. The table is locked.
+Slot* live(Table& table, Kind kind, uintptr_t handle) {
+  const uint32_t index = static_cast<uint32_t>(handle);
+  if (static_cast<Kind>(handle >> 60) != kind || index >= table.slots.size()) return nullptr;
+  Slot& slot = table.slots[index];
+  return slot.references != 0 && handle_of(index, slot) == handle ? &slot : nullptr;
+}
+
+/// Why live() found none.
+Status problem(const Table& table, Kind kind, uintptr_t handle, const char* name,
+               const char* member = "") {
   if (handle == 0) return failure(Code::invalid_argument, "%s%s is NULL", name, member);
-  Kind given = static_cast<Kind>(handle >> 60);
-  uint32_t index = static_cast<uint32_t>(handle);
-  if (given == Kind::none || given > Kind::commands || index >= table.slots.size())
+  const Kind given = static_cast<Kind>(handle >> 60);
+  if (given == Kind::none || given > Kind::commands ||
+      static_cast<uint32_t>(handle) >= table.slots.size())
     return failure(Code::invalid_argument, "%s%s is no handle", name, member);
   if (given != kind)
     return failure(Code::invalid_argument, "%s%s is a handle of mfa_%s, expected mfa_%s", name,
                    member, word(given), word(kind));
-  Slot& slot = table.slots[index];
-  if (slot.references == 0 || handle_of(index, slot) != handle)
-    return failure(Code::invalid_argument, "%s%s was released", name, member);
-  return &slot;
+  return failure(Code::invalid_argument, "%s%s was released", name, member);
 }
 
 }  // namespace
 
 uintptr_t publish(Kind kind, std::shared_ptr<void> object) {
   Table& all = table();
-  std::lock_guard lock(all.mutex);
+  std::lock_guard lock(all.lock);
   if (all.free.empty()) {
     all.slots.emplace_back();
     all.free.push_back(static_cast<uint32_t>(all.slots.size() - 1));
@@ -75,33 +82,34 @@ uintptr_t publish(Kind kind, std::shared_ptr<void> object) {
   return handle_of(index, slot);
 }
 
-Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name,
-                                   const char* member) {
+Status use(Kind kind, uintptr_t handle, const char* name, const char* member, Copy copy, void* to) {
   Table& all = table();
-  std::lock_guard lock(all.mutex);
-  auto slot = find(all, kind, handle, name, member);
-  if (!slot.ok()) return slot.status();
-  return (*slot)->object;
+  std::lock_guard lock(all.lock);
+  if (const Slot* slot = live(all, kind, handle)) {
+    copy(slot->object, to);
+    return {};
+  }
+  return problem(all, kind, handle, name, member);
 }
 
 Status retain(Kind kind, uintptr_t handle) {
   Table& all = table();
-  std::lock_guard lock(all.mutex);
-  auto slot = find(all, kind, handle, word(kind));
-  if (!slot.ok()) return slot.status();
-  ++(*slot)->references;
+  std::lock_guard lock(all.lock);
+  Slot* slot = live(all, kind, handle);
+  if (!slot) return problem(all, kind, handle, word(kind));
+  ++slot->references;
   return {};
 }
 
 Outcome<std::shared_ptr<void>> release(Kind kind, uintptr_t handle) {
   Table& all = table();
-  std::lock_guard lock(all.mutex);
-  auto slot = find(all, kind, handle, word(kind));
-  if (!slot.ok()) return slot.status();
-  if (--(*slot)->references != 0) return std::shared_ptr<void>();
+  std::lock_guard lock(all.lock);
+  Slot* slot = live(all, kind, handle);
+  if (!slot) return problem(all, kind, handle, word(kind));
+  if (--slot->references != 0) return std::shared_ptr<void>();
   // Room for the index is there: the slot came from this list.
   all.free.push_back(static_cast<uint32_t>(handle));
-  return std::move((*slot)->object);
+  return std::move(slot->object);
 }
 
 }  // namespace mfa::api

@@ -45,8 +45,9 @@ enum class Kind : uint8_t { none, device, buffer, library, pipeline, commands };
 /// Untyped forms. `kind` is also the word for messages.
 uintptr_t publish(Kind kind, std::shared_ptr<void> object);
 /// `name` and `member` together say in messages which handle it is.
-Outcome<std::shared_ptr<void>> use(Kind kind, uintptr_t handle, const char* name,
-                                   const char* member = "");
+/// `copy` makes a typed copy at `to`: each reference more is paid for in every call.
+using Copy = void (*)(const std::shared_ptr<void>& from, void* to);
+Status use(Kind kind, uintptr_t handle, const char* name, const char* member, Copy copy, void* to);
 Status retain(Kind kind, uintptr_t handle);
 /// Returns the object if that was the last reference, for the caller to let go of.
 Outcome<std::shared_ptr<void>> release(Kind kind, uintptr_t handle);
@@ -92,9 +93,14 @@ void publish(std::shared_ptr<ObjectOf<Handle>> object, Handle* handle) {
 template <class Handle>
 Outcome<std::shared_ptr<ObjectOf<Handle>>> use(Handle handle, const char* name,
                                                const char* member = "") {
-  auto found = use(HandleTraits<Handle>::kind, reinterpret_cast<uintptr_t>(handle), name, member);
-  if (!found.ok()) return found.status();
-  return std::static_pointer_cast<ObjectOf<Handle>>(*found);
+  std::shared_ptr<ObjectOf<Handle>> object;
+  const Copy copy = [](const std::shared_ptr<void>& from, void* to) {
+    *static_cast<std::shared_ptr<ObjectOf<Handle>>*>(to) =
+        std::static_pointer_cast<ObjectOf<Handle>>(from);
+  };
+  MFA_TRY(use(HandleTraits<Handle>::kind, reinterpret_cast<uintptr_t>(handle), name, member, copy,
+              &object));
+  return object;
 }
 
 template <class Handle>

@@ -40,8 +40,8 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   footprint.place(buffer->address + given.offset);
   operand.buffer = std::move(*found);
   operand.offset = given.offset;
-  if (taken_.empty()) taken_.reserve(8);
-  taken_.push_back({name, footprint, use});
+  if (count_ == most) return failure(Code::internal, "more than %zu operands", most);
+  new (memory_ + count_++ * sizeof(Taken)) Taken{name, footprint, use};
   return {};
 }
 
@@ -61,11 +61,11 @@ Status unexpected(const char* name, const mfa_operand& operand, const char* why)
 }
 
 Status Operands::check_overlap() const {
-  for (const Taken& output : taken_) {
+  for (const Taken& output : *this) {
     if (output.use != Use::write) continue;
     if (!output.footprint.distinct())
       return failure(Code::overlap, "the strides of %s make its own elements overlap", output.name);
-    for (const Taken& other : taken_)
+    for (const Taken& other : *this)
       if (&other != &output && output.footprint.meets(other.footprint))
         return failure(Code::overlap, "%s overlaps %s", output.name, other.name);
   }
@@ -75,7 +75,7 @@ Status Operands::check_overlap() const {
 void Operands::announce(host::Commands& commands) const {
   if (!commands.concurrent()) return;
   std::vector<host::Use> uses;
-  for (const Taken& taken : taken_) {
+  for (const Taken& taken : *this) {
     uint64_t begin = taken.footprint.address();
     uses.push_back({begin, begin + taken.footprint.bytes(), taken.use == Use::write});
   }
@@ -97,7 +97,8 @@ Status Target::open(mfa_commands handle) {
   if (!handle) return {};
   auto commands = api::use(handle, "commands");
   if (!commands.ok()) return commands.status();
-  commands_ = (*commands)->host;
+  given_ = std::move(*commands);
+  commands_ = given_->host.get();
   if (!commands_->operation_label().empty()) about(commands_->operation_label());
   auto encoder = commands_->encoder();
   return encoder.ok() ? Status() : encoder.status();
@@ -108,13 +109,12 @@ Outcome<host::Commands*> Target::on(const std::shared_ptr<host::Device>& device)
     if (commands_->device() != device)
       return failure(Code::invalid_argument, "commands belong to device \"%s\", the rest to \"%s\"",
                      commands_->device()->name.c_str(), device->name.c_str());
-    return commands_.get();
+    return commands_;
   }
   auto begun = host::Commands::begin(device);
   if (!begun.ok()) return begun.status();
-  commands_ = *begun;
-  own_ = true;
-  return commands_.get();
+  own_ = std::move(*begun);
+  return commands_ = own_.get();
 }
 
 Status Target::close() {

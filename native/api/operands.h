@@ -2,6 +2,8 @@
 // Operands of an operation -> buffers that are large enough, on one device, and do not overlap.
 #pragma once
 
+#include <type_traits>
+
 #include "api/footprint.h"
 #include "api/handles.h"
 #include "host/problem.h"
@@ -38,7 +40,14 @@ class Operands {
     Footprint footprint;
     Use use;
   };
-  std::vector<Taken> taken_;
+  const Taken* begin() const { return reinterpret_cast<const Taken*>(memory_); }
+  const Taken* end() const { return begin() + count_; }
+
+  // Attention's gradients have the most operands; no vector, which would allocate for each call.
+  static constexpr size_t most = 20;
+  static_assert(std::is_trivially_destructible_v<Taken>);
+  alignas(Taken) unsigned char memory_[most * sizeof(Taken)];
+  size_t count_ = 0;
   std::shared_ptr<host::Device> device_;
 };
 
@@ -75,8 +84,9 @@ class Target {
  private:
   const char* const function_;
   double start_ = 0;  // of a trace
-  std::shared_ptr<host::Commands> commands_;
-  bool own_ = false;
+  std::shared_ptr<Commands> given_;
+  std::shared_ptr<host::Commands> own_;
+  host::Commands* commands_ = nullptr;  // one of these
 };
 
 /// `value` or, if that is 0, `fallback`.

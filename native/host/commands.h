@@ -2,6 +2,7 @@
 // One command buffer with one compute encoder: filled, committed once, waited for.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -105,7 +106,7 @@ class Commands {
   struct Shared {
     std::mutex mutex;
     std::condition_variable changed;
-    State state = State::encoding;
+    std::atomic<State> state{State::encoding};  // read without, written under the mutex
     std::string name;  // for messages and traces
     uint64_t trace_id = 0;
     bool announced = false;  // completions have been called

@@ -72,10 +72,7 @@ void Commands::Shared::part_ended(const Status& ended, double from, double to) {
   if (status.ok()) status = ended;
 }
 
-State Commands::state() const {
-  std::lock_guard lock(shared_->mutex);
-  return shared_->state;
-}
+State Commands::state() const { return shared_->state; }
 
 double Commands::gpu_start_time() const {
   std::lock_guard lock(shared_->mutex);

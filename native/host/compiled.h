@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/light_lock.h"
 #include "host/plan.h"
 
 namespace mfa::host {
@@ -46,7 +47,7 @@ class PlanCache {
    public:
     std::shared_ptr<const Compiled> find(const Problem& problem, const TileTables* tiles) {
       const size_t place = hash(&problem, sizeof problem) % places;
-      std::lock_guard lock(mutex_);
+      std::lock_guard lock(lock_);
       if (!entries_) return nullptr;
       const Entry& entry = entries_[place];
       if (!entry.compiled || entry.tiles != tiles) return nullptr;
@@ -56,15 +57,15 @@ class PlanCache {
     }
 
     void keep(const Problem& problem, const TileTables* tiles,
-              const std::shared_ptr<const Compiled>& compiled) {
+              std::shared_ptr<const Compiled> compiled) {
       if (compiled->plan.steps.size() > most_steps) return;
       const size_t place = hash(&problem, sizeof problem) % places;
-      std::lock_guard lock(mutex_);
+      std::lock_guard lock(lock_);
       if (!entries_) entries_ = std::make_unique<Entry[]>(places);
       Entry& entry = entries_[place];
       memcpy(static_cast<void*>(&entry.problem), &problem, sizeof problem);
       entry.tiles = tiles;
-      entry.compiled = compiled;
+      entry.compiled.swap(compiled);  // the one before goes when nothing is locked
     }
 
    private:
@@ -75,7 +76,7 @@ class PlanCache {
       const TileTables* tiles;
       std::shared_ptr<const Compiled> compiled;
     };
-    std::mutex mutex_;
+    LightLock lock_;
     std::unique_ptr<Entry[]> entries_;
   };
 

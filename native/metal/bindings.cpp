@@ -107,7 +107,7 @@ Result<void> check_grid(const Kernel& kernel, const Grid& grid) {
   }
   for (int i = 0; i < 3; ++i) {
     const uint64_t per_unit = grid.threads ? 1 : grid.group[i];
-    if (grid.size[i] > UINT32_MAX / per_unit) {
+    if (grid.size[i] > UINT32_MAX || grid.size[i] * per_unit > UINT32_MAX) {
       return Error{name() + "a grid of " + triple(grid.size) +
                    (grid.threads ? " threads" : " threadgroups") +
                    "; expected fewer than 2^32 threads along each axis"};

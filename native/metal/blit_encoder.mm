@@ -26,7 +26,7 @@ using mfa::metal::Memory;
 }
 
 - (void)fillBuffer:(id<MTLBuffer>)buffer range:(NSRange)range value:(uint8_t)value {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   unsigned char* target = [self bytesOf:buffer range:range as:"-fillBuffer:range:value:"];
   if (target) _submission->commands().fill(target, value, range.length);
 }
@@ -36,7 +36,7 @@ using mfa::metal::Memory;
               toBuffer:(id<MTLBuffer>)destinationBuffer
      destinationOffset:(NSUInteger)destinationOffset
                   size:(NSUInteger)size {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   const unsigned char* source = [self bytesOf:sourceBuffer
                                         range:NSMakeRange(sourceOffset, size)
                                            as:"-copyFromBuffer: source"];

@@ -42,7 +42,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 }
 
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   const std::shared_ptr<const Kernel>* kernel = MFAKernel(state);
   if (!kernel) {
     [self fail:"-setComputePipelineState: expected a pipeline state of this device"];
@@ -53,7 +53,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 }
 
 - (void)setBytes:(const void*)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message("-setBytes:length:atIndex:", index)];
   if (length > max_inline_bytes || !bytes) {
     return [self fail:"-setBytes:length:atIndex: " + std::to_string(length) + " bytes at index " +
@@ -65,7 +65,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 }
 
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (index >= MFA_MAX_BUFFERS)
     return [self fail:slot_message("-setBuffer:offset:atIndex:", index)];
   Bindings::Buffer& binding = _bindings->buffers[index];
@@ -81,7 +81,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 
 - (void)setVisibleFunctionTable:(id<MTLVisibleFunctionTable>)functions
                   atBufferIndex:(NSUInteger)index {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   static const char method[] = "-setVisibleFunctionTable:atBufferIndex:";
   if (index >= MFA_MAX_BUFFERS) return [self fail:slot_message(method, index)];
   _bindings->buffers[index] = {};
@@ -105,7 +105,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 }
 
 - (void)setBufferOffset:(NSUInteger)offset atIndex:(NSUInteger)index {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (index >= MFA_MAX_BUFFERS) {
     return [self fail:slot_message("-setBufferOffset:atIndex:", index)];
   }
@@ -126,7 +126,7 @@ static std::string slot_message(const char* method, NSUInteger index) {
 }
 
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (index >= MFA_MAX_BUFFERS) {
     return [self fail:slot_message("-setThreadgroupMemoryLength:atIndex:", index)];
   }
@@ -145,7 +145,7 @@ static Grid grid_of(MTLSize size, MTLSize group, bool threads) {
 static const char no_pipeline[] = "a dispatch without -setComputePipelineState: before it";
 
 - (void)encode:(const Grid&)grid {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (!*_kernel) return [self fail:no_pipeline];
   auto encoded = _submission->commands().dispatch(**_kernel, *_bindings, grid);
   if (!encoded) [self fail:encoded.error()];
@@ -162,7 +162,7 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
 - (void)dispatchThreadgroupsWithIndirectBuffer:(id<MTLBuffer>)indirectBuffer
                           indirectBufferOffset:(NSUInteger)offset
                          threadsPerThreadgroup:(MTLSize)threads {
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (!*_kernel) return [self fail:no_pipeline];
   const auto* memory = MFAMemory(indirectBuffer);
   const size_t size = sizeof(MTLDispatchThreadgroupsIndirectArguments);
@@ -191,19 +191,19 @@ static const char no_pipeline[] = "a dispatch without -setComputePipelineState: 
 
 - (void)memoryBarrierWithScope:(MTLBarrierScope)scope {
   (void)scope;
-  if ([self recording]) _submission->commands().barrier();
+  if (MFARecording(self)) _submission->commands().barrier();
 }
 
 - (void)memoryBarrierWithResources:(const id<MTLResource>*)resources count:(NSUInteger)count {
   (void)resources;
   (void)count;
-  if ([self recording]) _submission->commands().barrier();
+  if (MFARecording(self)) _submission->commands().barrier();
 }
 
 // Buffers reached only through addresses in other buffers have to live until the end as well.
 - (void)useResource:(id<MTLResource>)resource usage:(MTLResourceUsage)usage {
   (void)usage;
-  if (![self recording]) return;
+  if (!MFARecording(self)) return;
   if (const auto* memory = MFAMemory(static_cast<id<MTLBuffer>>(resource))) {
     _submission->commands().keep(*memory);
   }

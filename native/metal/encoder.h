@@ -12,7 +12,7 @@
 @class MFACommandBuffer;
 
 @interface MFAEncoder : NSObject <MTLCommandEncoder> {
- @protected
+ @public  // MFARecording() reads them
   mfa::metal::Submission* _submission;  // lives as long as the command buffer, which is retained
   BOOL _ended;
 
@@ -22,9 +22,19 @@
 }
 @property(copy, atomic) NSString* label;
 - (instancetype)initWithCommandBuffer:(MFACommandBuffer*)buffer;
-/// True if commands can be recorded: the encoder has not ended, nothing has failed so far.
-- (BOOL)recording;
+/// A command came after -endEncoding.
+- (void)failEnded;
 /// The command buffer will end in this error, unless it has another one already.
 - (void)fail:(std::string)message;
 - (NSError*)mfaEncodingError;
 @end
+
+/// True if commands can be recorded: the encoder has not ended, nothing has failed so far. No
+/// method, as every command asks.
+inline bool MFARecording(MFAEncoder* encoder) {
+  if (encoder->_ended) {
+    [encoder failEnded];
+    return false;
+  }
+  return encoder->_submission->open() && !encoder->_submission->failed();
+}

@@ -34,12 +34,8 @@ using mfa::metal::Fault;
   return [_buffer device];
 }
 
-- (BOOL)recording {
-  if (_ended) {
-    [self fail:"a command was encoded after -endEncoding"];
-    return NO;
-  }
-  return _submission->open() && !_submission->failed();
+- (void)failEnded {
+  [self fail:"a command was encoded after -endEncoding"];
 }
 
 - (void)fail:(std::string)message {
@@ -70,11 +66,11 @@ using mfa::metal::Fault;
 }
 
 - (void)pushDebugGroup:(NSString*)string {
-  if ([self recording]) [_buffer pushDebugGroup:string];
+  if (MFARecording(self)) [_buffer pushDebugGroup:string];
 }
 
 - (void)popDebugGroup {
-  if ([self recording]) [_buffer popDebugGroup];
+  if (MFARecording(self)) [_buffer popDebugGroup];
 }
 
 @end
