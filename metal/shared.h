@@ -352,7 +352,8 @@ struct mfa_cast_parameters {
 /// Threadgroups (., y, .) stand for blocks of outputs; the first one is number first_block.
 struct mfa_convolution_parameters {
   uint32_t images, groups;
-  uint32_t first_block, reserved;
+  uint32_t first_block;
+  uint32_t strips;  // of MFA_DEPTHWISE_OUTPUTS outputs, for each threadgroup of that variant
   uint32_t C, K;  // channels of one group
   uint32_t input[3], outputs[3], taps[3];
   int32_t first[3], step[3], tap_step[3];
@@ -398,7 +399,7 @@ struct mfa_winograd_parameters {
 
 /// Implicit GEMM: what is known of each row of the block, then tiles as GEMM has them.
 #define MFA_CONVOLUTION_ROW_BYTES 32
-#define MFA_DEPTHWISE_PIXELS 64  // outputs of a threadgroup of the depthwise variant
+#define MFA_DEPTHWISE_OUTPUTS 8  // of a strip: neighbours of one row, summed side by side
 #define MFA_WINOGRAD_INPUT 5     // edge of the part of the image that a tile reads
 #define MFA_WINOGRAD_OUTPUT 3    // edge of the outputs of a tile; also of the window
 #define MFA_WINOGRAD_PLANES 25   // products per tile and pair of channels

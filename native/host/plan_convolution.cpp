@@ -236,21 +236,25 @@ Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
                    "a depthwise window of %" PRIu64 " elements needs %" PRIu64
                    " bytes of threadgroup memory, device \"%s\" has %" PRIu64,
                    window, memory, device.name.c_str(), device.max_threadgroup_memory);
-  plan.tile[0] = MFA_DEPTHWISE_PIXELS;
+  // Each threadgroup fetches the weights; a GPU needs many threadgroups all the same.
+  const uint32_t strips = device.backend == Backend::metal ? 8 : 32;
+  plan.tile[0] = strips * MFA_DEPTHWISE_OUTPUTS;
   plan.tile[1] = MFA_SIMDGROUP_SIZE;
   plan.tile[2] = (uint32_t)window;
   uint16_t splits = device.backend == Backend::metal ? 4 : 1;
   kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
   for (const Phase& phase : phases_of(problem)) {
-    uint64_t pixels = problem.images * phase.outputs[0] * phase.outputs[1] * phase.outputs[2];
+    const uint64_t rows = problem.images * phase.outputs[0] * phase.outputs[1];
+    const uint64_t all = rows * (round_up(phase.outputs[2], MFA_DEPTHWISE_OUTPUTS) / MFA_DEPTHWISE_OUTPUTS);
     uint64_t columns = round_up(problem.K, MFA_SIMDGROUP_SIZE) / MFA_SIMDGROUP_SIZE;
     Step step = {kernel,          {},
                  {columns, 0, 1}, uint32_t(MFA_SIMDGROUP_SIZE) * splits,
                  memory,          places_of(problem)};
+    mfa_convolution_parameters parameters = parameters_of(problem, phase);
+    parameters.strips = strips;
     // Every element is read for one multiplication.
-    add_steps(device, step, parameters_of(problem, phase),
-              round_up(pixels, MFA_DEPTHWISE_PIXELS) / MFA_DEPTHWISE_PIXELS,
-              10 * MFA_DEPTHWISE_PIXELS * work_per_pixel(problem, phase), plan);
+    add_steps(device, step, parameters, round_up(all, strips) / strips,
+              10 * strips * MFA_DEPTHWISE_OUTPUTS * work_per_pixel(problem, phase), plan);
   }
   return plan;
 }
