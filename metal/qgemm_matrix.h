@@ -25,6 +25,8 @@ template <typename E>
 inline void load_weights(weight_matrix B, uint row, uint column, uint rows, uint columns,
                          mfa_tile<E> tile, mfa_place place) {
   const bool interior = rows >= tile.rows && columns >= tile.columns;
+  // Rolled: 64 rows of shuffles took more than a second to compile.
+#pragma clang loop unroll(disable)
   for (ushort r = place.simdgroup; r < tile.rows; r += place.simdgroups) {
     threadgroup E* to = tile.data + uint(r) * tile.leading;
     const uint readable = r < rows ? columns : 0;
