@@ -137,6 +137,7 @@ inline void fill_data(const thread convolution_block<T>& block, convolution_walk
 template <typename T, typename E>
 inline void fill_palettized(const thread convolution_block<T>& block, uint column, mfa_tile<E> tile,
                             ushort first, ushort length, mfa_place place) {
+#pragma clang loop unroll(disable)
   for (ushort n = place.simdgroup; n < tile.rows; n += place.simdgroups) {
     threadgroup E* to = tile.data + uint(n) * tile.leading + first;
     const uint row = block.channel + min(uint(n), block.width - 1);

@@ -149,6 +149,7 @@ inline void lay_weights(const thread convolution_buffers& buffers,
   if (palette) {
     const weight_matrix stored = palettized_weights(buffers, p.C);
     weight_group group = load_group(stored, first, column, place.lane);
+#pragma clang loop unroll(disable)
     for (uint r = place.simdgroup; r < MFA_WINOGRAD_FILTERS; r += place.simdgroups) {
       const uint row = first + min(r, filters - 1);
       threadgroup float* to = rows + r * width;
@@ -193,6 +194,7 @@ inline void transform_weights(const thread convolution_buffers& buffers,
   const uint width = max(uint(K_simd), uint(MFA_SIMDGROUP_SIZE));
   threadgroup float* rows = reinterpret_cast<threadgroup float*>(memory);
   threadgroup float* turned = rows + MFA_WINOGRAD_FILTERS * width;
+#pragma clang loop unroll(disable)
   for (uint tap = 0; tap < 9; ++tap) {
     lay_weights<T>(buffers, p, k, tap * p.C + c, p.C - c, width, rows, place);
     threadgroup_written();

@@ -98,6 +98,7 @@ inline void multiply_transformed(const thread convolution_buffers& buffers,
 
   for (uint c = 0; c < p.C; c += K_simd) {
     for (uint f = 0; f < filters; f += MFA_WINOGRAD_FILTERS) {
+#pragma clang loop unroll(disable)
       for (uint tap = 0; tap < 9; ++tap) {
         lay_weights<T>(buffers, p, k + f, tap * p.C + c, p.C - c, K_simd, rows, place);
         threadgroup_written();
