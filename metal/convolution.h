@@ -12,6 +12,7 @@ constant uint given_window_y [[function_constant(MFA_CONSTANT_WINDOW_Y)]];
 constant uint given_window_x [[function_constant(MFA_CONSTANT_WINDOW_X)]];
 constant bool given_part_of_window [[function_constant(MFA_CONSTANT_PART_OF_WINDOW)]];
 constant bool given_window_rows [[function_constant(MFA_CONSTANT_WINDOW_ROWS)]];
+constant uint given_group_channels [[function_constant(MFA_CONSTANT_GROUP_CHANNELS)]];
 
 constant uint variant = MFA_OR(given_variant, MFA_VARIANT_IMPLICIT_GEMM);
 constant uint dimensions = MFA_OR(given_dimensions, 2);
@@ -21,6 +22,7 @@ constant uint window_x = MFA_OR(given_window_x, 1);
 constant uint window_size = window_z * window_y * window_x;
 constant bool part_of_window = MFA_OR(given_part_of_window, false);
 constant bool window_rows = MFA_OR(given_window_rows, false) && !part_of_window;
+constant uint group_channels = MFA_OR(given_group_channels, 1);
 constant uint data_type = MFA_OR(given_input_type, MFA_TYPE_FLOAT);
 
 constant bool implicit_gemm = variant == MFA_VARIANT_IMPLICIT_GEMM;
@@ -51,7 +53,9 @@ constant bool winograd_supported =
     (!winograd_tiles || (matrices_supported && N_simd % MFA_SIMDGROUP_SIZE == 0));
 constant bool direct_supported = (implicit_gemm || depthwise) && dimensions >= 1 &&
                                  dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
-                                 matrices_supported;
+                                 matrices_supported && group_channels != 0 &&
+                                 (group_channels & (group_channels - 1)) == 0 &&
+                                 group_channels <= MFA_DEPTHWISE_GROUP;
 constant bool convolution_supported = types_supported && (winograd_supported || direct_supported);
 
 struct convolution_buffers {

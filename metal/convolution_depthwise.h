@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Convolution of each channel by itself: a lane owns an output channel.
+// Convolution of each channel by itself, or of groups of few channels: a lane owns an output channel.
 //
 //   weights of 32 channels -> threadgroup memory, once
 //   for strips of the threadgroup:
 //     sums[0..7] = bias
 //     for taps: sums[i] += data[input of output i at this tap][channel] * weights[tap][channel]
 //     output[0..7][channel] = activation(sums)
+//
+// The other channels of a group are in the lanes beside: where it has several, a tap is so many
+// products, each with the data of another lane.
 #pragma once
 
 #include "convolution.h"
@@ -31,24 +34,39 @@ inline float channel_value(const device T* pixel, channel_block channels, ushort
   return value;
 }
 
+/// One tap of one output. `weights`: of this tap, 32 for every channel of a group.
+template <typename T, channel_lanes lanes>
+inline float add_pixel(const device T* pixel, const threadgroup float* weights,
+                       channel_block channels, ushort lane, float sum) {
+  const float value = channel_value<T, lanes>(pixel, channels, lane);
+  if (group_channels == 1) return fma(value, weights[lane], sum);
+  const ushort first = lane & ~ushort(group_channels - 1);
+#pragma clang loop unroll(full)
+  for (ushort c = 0; c < group_channels; ++c) {
+    sum = fma(simd_shuffle(value, ushort(first + c)), weights[c * MFA_SIMDGROUP_SIZE + lane], sum);
+  }
+  return sum;
+}
+
 /// Adds one tap to a strip of `count` sums, whose inputs lie at x, x + p.step[2], ... of `row`.
 template <typename T, channel_lanes lanes>
-inline void add_tap(const device T* row, int x, uint count, float weight, channel_block channels,
-                    constant mfa_convolution_parameters& p, ushort lane, thread float* sums) {
+inline void add_tap(const device T* row, int x, uint count, const threadgroup float* weights,
+                    channel_block channels, constant mfa_convolution_parameters& p, ushort lane,
+                    thread float* sums) {
   const long last = long(x) + long(count - 1) * p.step[2];
   const long step = p.step[2] * long(p.input_stride[2]);
   row += x * long(p.input_stride[2]);
   if (count == MFA_DEPTHWISE_OUTPUTS && x >= 0 && last < long(p.input[2])) {
 #pragma clang loop unroll(full)
     for (uint i = 0; i < MFA_DEPTHWISE_OUTPUTS; ++i) {
-      sums[i] = fma(channel_value<T, lanes>(row + i * step, channels, lane), weight, sums[i]);
+      sums[i] = add_pixel<T, lanes>(row + i * step, weights, channels, lane, sums[i]);
     }
   } else {
 #pragma clang loop unroll(full)
     for (uint i = 0; i < MFA_DEPTHWISE_OUTPUTS; ++i) {
       const long at = long(x) + long(i) * p.step[2];
       if (i < count && at >= 0 && at < long(p.input[2])) {
-        sums[i] = fma(channel_value<T, lanes>(row + i * step, channels, lane), weight, sums[i]);
+        sums[i] = add_pixel<T, lanes>(row + i * step, weights, channels, lane, sums[i]);
       }
     }
   }
@@ -84,8 +102,8 @@ inline void convolve_strip(const device T* data, device T* result, uint4 at,
       for (uint tx = 0; tx < taps.x; ++tx) {
         const int x = p.first[2] + int(at.x) * p.step[2] + int(tx) * p.tap_step[2];
         const uint w = w_row + (part_of_window ? p.window_first[2] + tx * p.window_step[2] : tx);
-        add_tap<T, lanes>(row, x, count, weights[w * MFA_SIMDGROUP_SIZE + lane], channels, p, lane,
-                          sums);
+        add_tap<T, lanes>(row, x, count, weights + w * group_channels * MFA_SIMDGROUP_SIZE, channels,
+                          p, lane, sums);
       }
     }
   }
@@ -117,15 +135,17 @@ inline void convolve_depthwise(const thread convolution_buffers& buffers, thread
   const ulong channel = min(block + place.lane, ulong(all - 1));
   threadgroup float* weights = reinterpret_cast<threadgroup float*>(memory);
   const device T* stored = reinterpret_cast<const device T*>(buffers.weights);
-  for (uint w = place.simdgroup; w < window_size; w += place.simdgroups) {
+  const uint all_weights = window_size * group_channels;  // of an output channel
+  for (uint w = place.simdgroup; w < all_weights; w += place.simdgroups) {
+    const ulong index = channel * all_weights + w;
     float value;
     if (palette) {
-      const ulong bit = (channel * window_size + w) * bits;
+      const ulong bit = index * bits;
       const uint number = number_at(buffers.weights + (bit >> 3), uint(bit & 7));
       const ulong which = group_size == 0 ? 0 : channel / group_size;
       value = value_at(buffers.palette, which * entries + number, weight_type);
     } else {
-      value = float(stored[channel * window_size + w]);
+      value = float(stored[index]);
     }
     weights[w * MFA_SIMDGROUP_SIZE + place.lane] = value;
   }
@@ -134,7 +154,8 @@ inline void convolve_depthwise(const thread convolution_buffers& buffers, thread
   float bias = 0.0f;
   if (has_bias) bias = float(reinterpret_cast<const device T*>(buffers.bias)[channel]);
   channel_block channels = {block, place.lane, block + place.lane < all};
-  if (p.K != 1) {
+  const bool repeated = group_channels == 1 && p.K != 1;
+  if (repeated) {
     channels.first = block / p.K;
     channels.lane = uint(channel) / p.K - uint(channels.first);
   }
@@ -144,7 +165,7 @@ inline void convolve_depthwise(const thread convolution_buffers& buffers, thread
   for (uint s = first + place.simdgroup; s < end; s += place.simdgroups) {
     uint4 at = place_of_row(p, s / strips_x);
     at.x = s % strips_x * MFA_DEPTHWISE_OUTPUTS;
-    if (p.K != 1) {
+    if (repeated) {
       convolve_strip<T, channel_lanes::repeated>(data, result, at, channels, bias, weights, p,
                                                  place.lane);
     } else if (block + MFA_SIMDGROUP_SIZE <= all) {

@@ -125,6 +125,7 @@
 #define MFA_CONSTANT_WINDOW_X 454
 #define MFA_CONSTANT_PART_OF_WINDOW 455  // bool: only some positions of the window take part
 #define MFA_CONSTANT_WINDOW_ROWS 456     // bool: a row of the window is contiguous in the data
+#define MFA_CONSTANT_GROUP_CHANNELS 457  // uint: depthwise; 2, 4, 8, 16: as many in as out
 
 // ---- Defaults of undefined tile constants.
 #define MFA_DEFAULT_M_SIMD 32
@@ -399,6 +400,7 @@ struct mfa_winograd_parameters {
 
 /// Implicit GEMM: what is known of each row of the block, then tiles as GEMM has them.
 #define MFA_CONVOLUTION_ROW_BYTES 32
+#define MFA_DEPTHWISE_GROUP 16   // largest MFA_CONSTANT_GROUP_CHANNELS
 #define MFA_DEPTHWISE_OUTPUTS 8  // of a strip: neighbours of one row, summed side by side
 #define MFA_WINOGRAD_INPUT 5     // edge of the part of the image that a tile reads
 #define MFA_WINOGRAD_OUTPUT 3    // edge of the outputs of a tile; also of the window

@@ -225,12 +225,27 @@ bool is_depthwise(const Convolution& problem) {
   return problem.groups == problem.C && problem.groups > 1;
 }
 
+uint64_t depthwise_memory(const Convolution& problem) {
+  return problem.window[0] * problem.window[1] * problem.window[2] * (problem.C / problem.groups) *
+         MFA_SIMDGROUP_SIZE * sizeof(float);
+}
+
+/// Groups of so few channels that the depthwise variant finds them in the lanes beside.
+bool has_small_groups(const Device& device, const Convolution& problem) {
+  const uint64_t channels = problem.C / problem.groups;
+  return problem.groups > 1 && problem.K == problem.C && channels <= MFA_DEPTHWISE_GROUP &&
+         (channels & (channels - 1)) == 0 &&
+         depthwise_memory(problem) <= device.max_threadgroup_memory;
+}
+
 Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
   Plan plan;
-  plan.reason = "one input channel per group: depthwise";
+  const bool depthwise = is_depthwise(problem);
+  plan.reason = depthwise ? "one input channel per group: depthwise"
+                          : "few channels per group: as depthwise, from the lanes beside";
   KernelDescriptor kernel = convolution_kernel(problem, MFA_VARIANT_DEPTHWISE);
   uint64_t window = problem.window[0] * problem.window[1] * problem.window[2];
-  uint64_t memory = window * MFA_SIMDGROUP_SIZE * sizeof(float);
+  uint64_t memory = depthwise_memory(problem);
   if (memory > device.max_threadgroup_memory)
     return failure(Code::unsupported,
                    "a depthwise window of %" PRIu64 " elements needs %" PRIu64
@@ -243,6 +258,9 @@ Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
   plan.tile[2] = (uint32_t)window;
   uint16_t splits = device.backend == Backend::metal ? 4 : 1;
   kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
+  if (!depthwise)
+    kernel.set("group_channels", MFA_CONSTANT_GROUP_CHANNELS,
+               uint32_t(problem.C / problem.groups));
   for (const Phase& phase : phases_of(problem)) {
     const uint64_t rows = problem.images * phase.outputs[0] * phase.outputs[1];
     const uint64_t all = rows * (round_up(phase.outputs[2], MFA_DEPTHWISE_OUTPUTS) / MFA_DEPTHWISE_OUTPUTS);
@@ -348,9 +366,10 @@ Outcome<Plan> plan(const Device& device, const Convolution& problem) {
   }
   if (problem.algorithm == Algorithm::automatic && winograd_pays(problem))
     return plan_winograd(device, problem);
+  if (is_depthwise(problem) || has_small_groups(device, problem))
+    return plan_depthwise(device, problem);
   if (is_matrix_product(problem) && problem.weights == Weights::dense)
     return plan_product(device, problem);
-  if (is_depthwise(problem)) return plan_depthwise(device, problem);
   return plan_implicit(device, problem);
 }
 

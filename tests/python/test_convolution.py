@@ -43,10 +43,13 @@ def problems(draw: st.DrawFn, dims: int, scale: int = 1) -> dict[str, Any]:
         1 if transposed else max(1, r - b - e) for r, (b, e) in zip(reach, padding, strict=True)
     ]
     size = tuple(draw(st.integers(n, n + MOST[dims] // scale)) for n in least)
-    groups = draw(st.sampled_from([1, 1, 1, 2, 3, "depthwise"]))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3, "depthwise", "small"]))
     if groups == "depthwise":
         groups = C = draw(st.sampled_from([2, 5, 32, 40]))
         K = C * draw(st.sampled_from([1, 1, 2]))
+    elif groups == "small":  # as depthwise: from the lanes beside
+        groups = draw(st.sampled_from([2, 3, 16, 17]))
+        C = K = groups * draw(st.sampled_from([2, 4, 8, 16]))
     else:
         C = groups * draw(st.sampled_from([1, 3, 8, 17, 32, 70]))
         K = groups * draw(st.sampled_from([1, 5, 8, 16, 33, 72]))
@@ -160,6 +163,41 @@ def test_larger_than_every_tile(fast: pymfa.Device, dtype: str) -> None:
         "geometry": geometry(2, stride=(2, 1), padding=((1, 1), (1, 1))),
     }  # fmt: skip
     check(fast, DTYPES[dtype], problem)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_strips_of_groups_of_few_channels(
+    fast: pymfa.Device, dtype: str, channels: int, stride: int
+) -> None:
+    """Rows of several whole strips and a part of one; the last 32 channels are not all there."""
+    problem = {
+        "x": (2, 9, 61, 80), "w": (80, 3, 5, channels), "bias": True, "activation": "relu",
+        "geometry": geometry(2, stride=(1, stride), padding=((1, 1), (3, 2)), dilation=(1, 2),
+                             groups=80 // channels),
+    }  # fmt: skip
+    check(fast, DTYPES[dtype], problem)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_palettized_groups_are_their_dense_weights(device: pymfa.Device, channels: int) -> None:
+    x, w = made(1, (1, 7, 21, 48), np.float16), made(2, (48, 3, 3, channels), np.float16)
+    packed = pymfa.palettize(w, bits=6)
+    options: dict[str, Any] = {"padding": 1, "groups": 48 // channels, "device": device}
+    np.testing.assert_array_equal(
+        pymfa.convolution(x, packed, **options),
+        pymfa.convolution(x, pymfa.dequantize(packed), **options),
+    )
+
+
+def test_a_group_too_large_for_threadgroup_memory(fast: pymfa.Device) -> None:
+    """16 channels of 5 x 5 weights are 50 KiB: an implicit GEMM."""
+    problem = {
+        "x": (1, 9, 9, 32), "w": (32, 5, 5, 16), "bias": False, "activation": "none",
+        "geometry": geometry(2, groups=2),
+    }  # fmt: skip
+    check(fast, np.float32, problem)
 
 
 def test_same_and_valid(device: pymfa.Device) -> None:
