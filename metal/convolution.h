@@ -75,9 +75,11 @@ inline uint3 taps_of(constant mfa_convolution_parameters& p) {
                         : uint3(window_x, window_y, window_z);
 }
 
-/// Which row of outputs of which image is number `index`, y fastest: (0, y, z, image).
-inline uint4 place_of_row(constant mfa_convolution_parameters& p, uint index) {
+/// Which output of which image is number `index`, x fastest: (x, y, z, image).
+inline uint4 place_of_output(constant mfa_convolution_parameters& p, uint index) {
   uint4 at = uint4(0);
+  at.x = index % p.outputs[2];
+  index /= p.outputs[2];
   if (dimensions > 1) {
     at.y = index % p.outputs[1];
     index /= p.outputs[1];
@@ -87,12 +89,5 @@ inline uint4 place_of_row(constant mfa_convolution_parameters& p, uint index) {
     index /= p.outputs[0];
   }
   at.w = index;
-  return at;
-}
-
-/// Which output of which image is number `index`, x fastest: (x, y, z, image).
-inline uint4 place_of_output(constant mfa_convolution_parameters& p, uint index) {
-  uint4 at = place_of_row(p, index / p.outputs[2]);
-  at.x = index % p.outputs[2];
   return at;
 }

@@ -119,6 +119,28 @@ inline void convolve_strip(const device T* data, device T* result, uint4 at,
   }
 }
 
+inline uint strips_of_row(constant mfa_convolution_parameters& p) {
+  return (p.outputs[2] + MFA_DEPTHWISE_OUTPUTS - 1) / MFA_DEPTHWISE_OUTPUTS;
+}
+
+/// The first output of a strip. Strips come one below the other: the rows of data that the window
+/// has in common are still in a CPU's nearest cache, which few pixels of many channels fill.
+inline uint4 place_of_strip(constant mfa_convolution_parameters& p, uint index) {
+  uint4 at = uint4(0);
+  if (dimensions > 1) {
+    at.y = index % p.outputs[1];
+    index /= p.outputs[1];
+  }
+  at.x = index % strips_of_row(p) * MFA_DEPTHWISE_OUTPUTS;
+  index /= strips_of_row(p);
+  if (dimensions > 2) {
+    at.z = index % p.outputs[0];
+    index /= p.outputs[0];
+  }
+  at.w = index;
+  return at;
+}
+
 /// Threadgroup (x, y): 32 output channels x, p.strips strips y. With more output than input
 /// channels, K outputs in a row read the same input channel.
 template <typename T>
@@ -126,8 +148,7 @@ inline void convolve_depthwise(const thread convolution_buffers& buffers, thread
                                uint3 group, mfa_place place) {
   constant mfa_convolution_parameters& p =
       *reinterpret_cast<constant mfa_convolution_parameters*>(buffers.parameters);
-  const uint strips_x = (p.outputs[2] + MFA_DEPTHWISE_OUTPUTS - 1) / MFA_DEPTHWISE_OUTPUTS;
-  const uint strips = p.images * strips_x * (dimensions > 1 ? p.outputs[1] : 1) *
+  const uint strips = p.images * strips_of_row(p) * (dimensions > 1 ? p.outputs[1] : 1) *
                       (dimensions > 2 ? p.outputs[0] : 1);
   const uint all = p.groups * p.K;
   const uint first = (p.first_block + group.y) * p.strips, block = group.x * MFA_SIMDGROUP_SIZE;
@@ -163,8 +184,7 @@ inline void convolve_depthwise(const thread convolution_buffers& buffers, thread
   device T* result = reinterpret_cast<device T*>(buffers.result) + block;
   const uint end = min(first + p.strips, strips);
   for (uint s = first + place.simdgroup; s < end; s += place.simdgroups) {
-    uint4 at = place_of_row(p, s / strips_x);
-    at.x = s % strips_x * MFA_DEPTHWISE_OUTPUTS;
+    const uint4 at = place_of_strip(p, s);
     if (repeated) {
       convolve_strip<T, channel_lanes::repeated>(data, result, at, channels, bias, weights, p,
                                                  place.lane);

@@ -83,7 +83,40 @@ def window_3x3(dtype: np.dtype[np.generic], channels: int, *only: str) -> Case:
     )
 
 
-def faster_format(torch: Any, x: Any, w: Any) -> Call:
+def grouped(dtype: np.dtype[np.generic], channels: int) -> Case:
+    """128 channels of 56² in groups of `channels`; in groups of one, a depthwise convolution."""
+    C, edge = 128, 56
+    x, out = random((1, edge, edge, C), dtype, 1), random((1, edge, edge, C), dtype, 3)
+    w = random((C, 3, 3, channels), dtype, 2)
+    groups = C // channels
+    contenders: dict[str, Call] = {
+        OURS: lambda: pymfa.convolution(x, w, padding=1, groups=groups, out=out)
+    }
+    if (torch := optional_torch()) is not None:
+        contenders[torch_name(dtype)] = faster_format(torch, x, w, groups)
+
+    def error() -> float:
+        padded = np.pad(x[0].astype(np.float64), ((1, 1), (1, 1), (0, 0)))
+        exact = np.zeros((edge, edge, groups, channels))
+        for i in range(3):
+            for j in range(3):
+                part = padded[i : i + edge, j : j + edge].reshape(edge, edge, groups, channels)
+                taps = w[:, i, j].astype(np.float64).reshape(groups, channels, channels)
+                exact += np.einsum("yxgc,gkc->yxgk", part, taps)
+        return distance(out[0], exact.reshape(edge, edge, C))
+
+    return Case(
+        op="groups",
+        label=f"{groups} groups of {channels}, {edge}², {dtype.name}",
+        size=channels,
+        contenders=contenders,
+        against=torch_name(dtype) if torch is not None else "",
+        work=2.0 * 9 * C * channels * edge * edge,
+        error=error,
+    )
+
+
+def faster_format(torch: Any, x: Any, w: Any, groups: int = 1) -> Call:
     """PyTorch's convolution in its default memory format or channels last, whichever is faster."""
     tx, tw = (torch_tensor(torch, np.moveaxis(a, -1, 1)) for a in (x, w))
 
@@ -92,12 +125,12 @@ def faster_format(torch: Any, x: Any, w: Any) -> Call:
 
         def call() -> Any:
             with torch.no_grad():
-                return torch.nn.functional.conv2d(data, weights, padding=1)
+                return torch.nn.functional.conv2d(data, weights, padding=1, groups=groups)
 
         return call
 
     # In 16 bits, where a call takes seconds, a part of the filters tells.
-    filters = len(w) if x.dtype == float32 else max(1, len(w) // 8)
+    filters = len(w) if x.dtype == float32 or groups > 1 else max(1, len(w) // 8)
 
     def seconds(layout: Any) -> float:
         call = peer(layout, filters)

@@ -85,6 +85,10 @@ OPS = {
         tuple(convolution.SHAPES),
         (partial(convolution.window_3x3, float32), partial(convolution.window_3x3, float16)),
     ),
+    "groups": Op(
+        (1, 2, 4, 8, 16),
+        (partial(convolution.grouped, float32), partial(convolution.grouped, float16)),
+    ),
     "calls": Op((16,), (calls.product, calls.attention, calls.convolution)),
     "dispatch": Op((1, 8, 64), (small.batch,)),
     "pipeline": Op((1,), (pipeline,)),
