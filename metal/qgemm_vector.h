@@ -2,16 +2,10 @@
 // qgemm for few rows: weights are decoded in registers and multiplied there, none twice.
 #pragma once
 
-#include "gemm.h"
+#include "gemm_vector.h"
 #include "qgemm_matrix.h"
 #include "qgemm_weights.h"
 
-// Sums of a simdgroup: M_simd rows by N_simd columns. With B transposed lanes share each sum, else
-// each lane has columns of its own.
-constant ushort lane_columns = B_trans ? N_simd : N_simd / MFA_SIMDGROUP_SIZE;
-constant bool vector_supported =
-    (B_trans ? N_simd <= MFA_SIMDGROUP_SIZE : N_simd % MFA_SIMDGROUP_SIZE == 0) && !A_trans &&
-    M_simd * lane_columns <= MFA_MAX_QGEMM_SUMS;
 // Decoded with one scale.
 constant uint vector_step = palette ? 64 : group_size;
 
@@ -23,7 +17,7 @@ inline const device uchar* A_row(const thread qgemm_block& block, ushort m) {
 /// sums[m][n] += A[m][k + lane] * B[n][k + lane] for `vector_step` of k; lanes beyond K add 0.
 inline void add_products(const thread qgemm_block& block, uint k, bool whole, ulong lane,
                          thread float* sums) {
-  weight_group groups[MFA_MAX_QGEMM_SUMS];
+  weight_group groups[MFA_MAX_VECTOR_SUMS];
 #pragma clang loop unroll(full)
   for (ushort n = 0; n < N_simd; ++n) {
     groups[n] = load_group(block.B, block.n + min(uint(n), block.columns - 1), k, lane);
@@ -31,7 +25,7 @@ inline void add_products(const thread qgemm_block& block, uint k, bool whole, ul
 #pragma clang loop unroll(full)
   for (uint i = 0; i < vector_step; i += MFA_SIMDGROUP_SIZE) {
     const bool inside = whole || k + i + lane < block.K;
-    float a[MFA_MAX_QGEMM_SUMS];
+    float a[MFA_MAX_VECTOR_SUMS];
 #pragma clang loop unroll(full)
     for (ushort m = 0; m < M_simd; ++m) {
       a[m] = inside ? value_at(moved(A_row(block, m), k + i, input_type), lane, input_type) : 0.0f;
@@ -50,22 +44,11 @@ inline void add_products(const thread qgemm_block& block, uint k, bool whole, ul
 template <typename T>
 inline void dot_products(const thread qgemm_block& block, const thread gemm_block<T>& output,
                          uint depth, ulong lane) {
-  float sums[MFA_MAX_QGEMM_SUMS] = {};
+  float sums[MFA_MAX_VECTOR_SUMS] = {};
   uint k = 0;
   for (; k + vector_step <= depth; k += vector_step) add_products(block, k, true, lane, sums);
   if (k < depth) add_products(block, k, false, lane, sums);
-#pragma clang loop unroll(full)
-  for (ushort m = 0; m < M_simd; ++m) {
-    float mine = 0.0f;
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < N_simd; ++n) {
-      const float sum = simd_sum(sums[m * N_simd + n]);
-      mine = lane == n ? sum : mine;
-    }
-    if (m < block.rows && lane < min(uint(N_simd), block.columns)) {
-      finish(output, mine, output.C + m * output.ldc, m, lane);
-    }
-  }
+  store_shared(output, sums, lane);
 }
 
 /// B is stored K x N: each lane has columns of its own, a run of 32 neighbours for each of its
@@ -73,7 +56,7 @@ inline void dot_products(const thread qgemm_block& block, const thread gemm_bloc
 template <typename T>
 inline void combine_rows(const thread qgemm_block& block, const thread gemm_block<T>& output,
                          uint depth, ulong lane) {
-  float sums[MFA_MAX_QGEMM_SUMS] = {};
+  float sums[MFA_MAX_VECTOR_SUMS] = {};
   const bool whole = block.columns >= N_simd;
   for (uint k = 0; k < depth; ++k) {
 #pragma clang loop unroll(full)
@@ -90,16 +73,7 @@ inline void combine_rows(const thread qgemm_block& block, const thread gemm_bloc
       }
     }
   }
-#pragma clang loop unroll(full)
-  for (ushort m = 0; m < M_simd; ++m) {
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < lane_columns; ++n) {
-      const ulong column = n * MFA_SIMDGROUP_SIZE + lane;
-      if (m < block.rows && column < block.columns) {
-        finish(output, sums[m * lane_columns + n], output.C + m * output.ldc, m, column);
-      }
-    }
-  }
+  store_runs(output, sums, lane);
 }
 
 template <typename T>

@@ -18,6 +18,7 @@ constant uint given_group_size [[function_constant(MFA_CONSTANT_GROUP_SIZE)]];
 constant uint given_palette_axis [[function_constant(MFA_CONSTANT_PALETTE_AXIS)]];
 constant bool given_msb_first [[function_constant(MFA_CONSTANT_MSB_FIRST)]];
 constant bool given_byte_rows [[function_constant(MFA_CONSTANT_BYTE_ROWS)]];
+constant bool given_lookup [[function_constant(MFA_CONSTANT_LOOKUP)]];
 
 constant uint input_type = MFA_OR(given_input_type, MFA_TYPE_HALF);
 constant uint output_type = MFA_OR(given_output_type, input_type);
@@ -29,15 +30,13 @@ constant bool palette_columns = MFA_OR(given_palette_axis, 0) == 1;
 constant bool msb_first = MFA_OR(given_msb_first, false);
 constant bool byte_rows = MFA_OR(given_byte_rows, false);
 
-constant bool given_vector [[function_constant(MFA_CONSTANT_VECTOR)]];
-constant bool vector_path = MFA_OR(given_vector, false);
-constant bool tiled = !vector_path;
-
 constant uint entries = 1u << bits;         // of a palette
 constant uint parts = (entries + 31) / 32;  // of a palette that lies in the lanes
 // A palette for every column, or nearly: lanes look up in different ones.
 constant bool mixed_palettes = palette && palette_columns && group_size % 32 != 0;
 constant bool has_zero_points = !palette;
+// A CPU picks from a register faster than it turns numbers into floats.
+constant bool looked_up = !palette && bits <= 5 && MFA_OR(given_lookup, false);
 constant bool known_format =
     bits >= 1 && bits <= 8 && (palette || (group_size >= 32 && group_size % 32 == 0));
 
@@ -97,7 +96,8 @@ inline float look_up(palette_lanes table, uint number) {
   return result;
 }
 
-/// What lanes share to decode weights of one group: a scale and a zero point, or a palette.
+/// What lanes share to decode weights of one group: a scale and a zero point, or a palette, which
+/// may be that of all numbers with the scale and zero point.
 struct weight_group {
   float scale, zero;
   palette_lanes table;
@@ -112,6 +112,9 @@ inline weight_group load_group(weight_matrix B, uint row, uint column, ulong lan
     const ulong index = row * B.ld_scales + column / group_size;
     result.scale = value_at(B.scales, index, weight_type);
     result.zero = value_at(B.zero_points, index, weight_type);
+    if (looked_up) {
+      result.table.part[0] = fma(float(lane & (entries - 1)), result.scale, result.zero);
+    }
   }
   return result;
 }
@@ -133,7 +136,7 @@ inline float weight_at(weight_matrix B, weight_group group, uint row, uint colum
   if (mixed_palettes) {
     const ulong which = (column + lane) / group_size;
     weight = value_at(B.scales, inside ? which * entries + number : 0, weight_type);
-  } else if (palette) {
+  } else if (palette || looked_up) {
     weight = look_up(group.table, number);
   } else {
     weight = fma(float(number), group.scale, group.zero);

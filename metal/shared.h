@@ -115,7 +115,8 @@
 #define MFA_CONSTANT_MSB_FIRST 404     // bool: the first weight is in a byte's highest bits
 #define MFA_CONSTANT_WEIGHT_TYPE 405   // uint, MTLDataType of scales, zero points and palettes
 #define MFA_CONSTANT_BYTE_ROWS 406     // bool: every stored row of weights begins with a byte
-#define MFA_CONSTANT_VECTOR 407        // bool: few rows of A, no tiles in threadgroup memory
+#define MFA_CONSTANT_VECTOR 407        // bool, GEMM too: few rows of A, no tiles
+#define MFA_CONSTANT_LOOKUP 408        // bool: affine weights of up to 5 bits come from a table
 
 // ---- Function constants of convolution.
 #define MFA_CONSTANT_VARIANT 450     // uint, MFA_VARIANT_*
@@ -140,7 +141,7 @@
 // ---- Limits of the tiles. Larger ones make the kernel do nothing.
 #define MFA_MAX_GEMM_MATRICES 256      // (M_simd / 8) * (N_simd / 8)
 #define MFA_MAX_GEMM_ROWS 16           // M_simd / 8
-#define MFA_MAX_QGEMM_SUMS 32          // VECTOR: sums of a lane
+#define MFA_MAX_VECTOR_SUMS 32         // VECTOR: sums of a lane
 #define MFA_MAX_ATTENTION_SIMD 64      // R_simd
 #define MFA_MAX_ATTENTION_MATRICES 64  // not staged: (R_simd / 8) * (C_simd, D_simd, D_V_simd) / 8
 

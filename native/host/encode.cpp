@@ -57,8 +57,10 @@ Status encode(Commands& commands, const Gemm& problem, const GemmOperands& opera
   const Compiled& compiled = **found;
   for (const Step& step : compiled.plan.steps) {
     Bindings bindings;
-    bindings.add(MFA_SLOT_A, operands.a ? operands.a : operands.c);  // K = 0: bound but not read
-    bindings.add(MFA_SLOT_B, operands.b ? operands.b : operands.c);
+    const bool swapped = compiled.plan.swapped;
+    // K = 0: bound but not read.
+    bindings.add(swapped ? MFA_SLOT_B : MFA_SLOT_A, operands.a ? operands.a : operands.c);
+    bindings.add(swapped ? MFA_SLOT_A : MFA_SLOT_B, operands.b ? operands.b : operands.c);
     bindings.add(MFA_SLOT_C, operands.c);
     bindings.add(MFA_SLOT_BIAS, operands.bias);
     dispatch(commands, step, compiled.pipelines[0], bindings);

@@ -55,6 +55,7 @@ struct Plan {
   // The row that the tile is from, for who asks why.
   const GemmTile* gemm_tile = nullptr;
   const AttentionTile* attention_tile = nullptr;
+  bool swapped = false;  // a product's B is bound where the kernel has A, and A where it has B
   size_t after = 0;  // steps at the end that only gather what the operation itself left
 };
 

@@ -90,8 +90,10 @@ Outcome<Plan> plan_product(const Device& device, const Convolution& problem) {
     if (!planned.ok()) return planned;
     if (first == 0) result = *planned, result.steps.clear();
     for (Step& step : planned->steps) {
-      step.places = {{MFA_SLOT_A, Place::Of::data, first * problem.C * element},
-                     {MFA_SLOT_B, Place::Of::weights},
+      const uint32_t data = planned->swapped ? MFA_SLOT_B : MFA_SLOT_A;
+      const uint32_t weights = planned->swapped ? MFA_SLOT_A : MFA_SLOT_B;
+      step.places = {{data, Place::Of::data, first * problem.C * element},
+                     {weights, Place::Of::weights},
                      {MFA_SLOT_C, Place::Of::result, first * problem.K * element}};
       if (problem.bias) step.places.push_back({MFA_SLOT_BIAS, Place::Of::bias});
       step.work = work_per_row * (double)gemm.M;

@@ -14,6 +14,9 @@ KernelDescriptor kernel_of(const Gemm& problem, const GemmTile& tile) {
   KernelDescriptor kernel(function_of(problem.type));
   set_product(kernel, problem);
   set_tile(kernel, tile);
+  const bool vector = tile.vector != GemmTile::Vector::no;
+  if (vector) kernel.set("vector", MFA_CONSTANT_VECTOR, true);
+  if (vector) return kernel;
   kernel.set("A_padding", MFA_CONSTANT_A_PADDING, tile.A_padding);
   kernel.set("B_padding", MFA_CONSTANT_B_PADDING, tile.B_padding);
   kernel.set("tile_float", MFA_CONSTANT_TILE_FLOAT, tile.tile_float);
@@ -21,10 +24,32 @@ KernelDescriptor kernel_of(const Gemm& problem, const GemmTile& tile) {
   return kernel;
 }
 
+/// One column of contiguous numbers is a row: C^T = op(B)^T * op(A)^T.
+bool is_column(const Gemm& problem) {
+  return problem.N == 1 && problem.M > 1 && problem.ldc == 1 &&
+         (problem.trans_b || problem.ldb == 1);
+}
+
+Gemm turned(Gemm problem) {
+  std::swap(problem.M, problem.N);
+  std::swap(problem.stride_a, problem.stride_b);
+  problem.ldb = problem.lda;
+  problem.lda = problem.K;
+  problem.ldc = problem.N;
+  problem.trans_b = !problem.trans_a;
+  problem.trans_a = false;
+  problem.bias_per_row = !problem.bias_per_row;
+  return problem;
+}
+
 }  // namespace
 
-Outcome<Plan> plan(const Device& device, const Gemm& problem) {
-  MFA_TRY(check_sizes(problem));
+Outcome<Plan> plan(const Device& device, const Gemm& given) {
+  MFA_TRY(check_sizes(given));
+  const bool column = is_column(given);
+  Gemm problem = column ? turned(given) : given;
+  // One row lies the same way transposed.
+  if (problem.M == 1 && problem.trans_a && problem.lda == 1) problem.trans_a = false;
   if (!device.tiles_error.ok()) return device.tiles_error;
   if (problem.M == 0 || problem.N == 0 || problem.batch == 0) return Plan();
 
@@ -34,6 +59,7 @@ Outcome<Plan> plan(const Device& device, const Gemm& problem) {
   Plan plan = one_step(problem, *tile, kernel_of(problem, *tile),
                        product_parameters<mfa_gemm_parameters>(problem), memory);
   plan.gemm_tile = tile;
+  plan.swapped = column;
   return plan;
 }
 

@@ -12,7 +12,7 @@ bool byte_rows(const Qgemm& problem) {
   return whole(problem.first_b) && whole(problem.ldb) && whole(problem.stride_b);
 }
 
-KernelDescriptor kernel_of(const Qgemm& problem, const QgemmTile& tile) {
+KernelDescriptor kernel_of(const Device& device, const Qgemm& problem, const QgemmTile& tile) {
   KernelDescriptor kernel("qgemm");
   kernel.set("input_type", MFA_CONSTANT_DATA_TYPE, problem.input_type);
   kernel.set("weight_type", MFA_CONSTANT_WEIGHT_TYPE, problem.weight_type);
@@ -24,6 +24,8 @@ KernelDescriptor kernel_of(const Qgemm& problem, const QgemmTile& tile) {
     kernel.set("palette_axis", MFA_CONSTANT_PALETTE_AXIS, (uint32_t)problem.palette_columns);
   kernel.set("msb_first", MFA_CONSTANT_MSB_FIRST, problem.msb_first);
   kernel.set("byte_rows", MFA_CONSTANT_BYTE_ROWS, byte_rows(problem));
+  if (problem.affine())
+    kernel.set("lookup", MFA_CONSTANT_LOOKUP, device.backend != Backend::metal);
   set_product(kernel, problem);
   kernel.set("vector", MFA_CONSTANT_VECTOR, tile.vector);
   set_tile(kernel, tile);
@@ -50,7 +52,7 @@ Outcome<Plan> plan(const Device& device, const Qgemm& problem) {
   const QgemmTile* tile = qgemm_tile(device, problem);
   uint64_t memory = tile ? qgemm_memory(*tile, problem.input_type) : 0;
   if (!tile || memory > device.max_threadgroup_memory) return no_tile(device);
-  return one_step(problem, *tile, kernel_of(problem, *tile), parameters_of(problem), memory);
+  return one_step(problem, *tile, kernel_of(device, problem, *tile), parameters_of(problem), memory);
 }
 
 }  // namespace mfa::host

@@ -25,6 +25,12 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 // of Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
+    {false, 0, 1, any, any, any, 1, 8, 0, 1, 1, 0, 0, false, false, "one row", nullptr, UINT32_MAX,
+     0, GemmTile::Vector::transposed},
+    {false, 0, 1, any, any, any, 1, 512, 0, 1, 1, 0, 0, false, false, "one row", nullptr,
+     UINT32_MAX, 0, GemmTile::Vector::plain},
+    {false, 0, 4, any, any, any, 4, 4, 0, 1, 1, 0, 0, false, false, "at most 4 rows", nullptr,
+     UINT32_MAX, 0, GemmTile::Vector::transposed},
     {false, 0, 8, any, any, any, 8, 64, 64, 1, 1, 0, 0, true, true, "at most 8 rows"},
     {false, 0, 16, any, any, any, 16, 64, 64, 1, 1, 0, 0, true, true, "at most 16 rows"},
     {false, 0, any, 8, any, any, 64, 8, 64, 1, 1, 0, 0, true, true, "at most 8 columns"},
@@ -59,7 +65,7 @@ constexpr GemmTile gemm_tiles[] = {
 // N_simd * N_splits are multiples of 32.
 constexpr QgemmTile qgemm_tiles[] = {
     // gpu vector trans_b max_M  M   N   K Ms Ns float  staged
-    {false, true, true, 1, 1, 8, 0, 1, 1, false, false, "one row"},
+    {false, true, true, 1, 1, 4, 0, 1, 1, false, false, "one row"},
     {false, true, false, 1, 1, 128, 0, 1, 1, false, false, "one row"},
     {false, true, true, 4, 4, 4, 0, 1, 1, false, false, "at most 4 rows"},
     {false, true, false, 4, 4, 128, 0, 1, 1, false, false, "at most 4 rows"},
@@ -139,6 +145,7 @@ double padded(const Gemm& problem, uint64_t rows, uint64_t columns, uint64_t dep
 }
 
 bool pads_little(const GemmTile& tile, const Gemm& problem) {
+  if (tile.max_padding == UINT32_MAX) return true;
   const double more = padded(problem, uint64_t(tile.M_simd) * tile.M_splits,
                              uint64_t(tile.N_simd) * tile.N_splits, tile.K_simd);
   const double least = padded(problem, 64, 64, 64);
@@ -147,6 +154,9 @@ bool pads_little(const GemmTile& tile, const Gemm& problem) {
 
 bool holds(const GemmTile& tile, const Device& device, const Gemm& problem) {
   if (!for_device(tile, device, problem)) return false;
+  if (tile.vector != GemmTile::Vector::no &&
+      (problem.trans_a || problem.trans_b != (tile.vector == GemmTile::Vector::transposed)))
+    return false;
   if (!pads_little(tile, problem)) return false;
   // The sizes fit 32 bits each; more batches than that are as good as "any".
   uint64_t elements = problem.M * problem.N;
@@ -195,6 +205,7 @@ uint64_t round_up(uint64_t value, uint64_t multiple) {
 }
 
 uint64_t gemm_memory(const GemmTile& tile, uint32_t type) {
+  if (tile.vector != GemmTile::Vector::no) return 0;
   return MFA_GEMM_THREADGROUP_BYTES(tile.M_simd * tile.M_splits, tile.N_simd * tile.N_splits,
                                     tile.K_simd, tile.A_padding, tile.B_padding,
                                     tile.tile_float ? 4u : type_size(type), tile.staged);

@@ -27,6 +27,8 @@ struct GemmTile {
   // blocks of 64 x 64 x 64 need.
   uint32_t max_padding = UINT32_MAX;
   uint64_t min_elements = 0;  // M * N * batch
+  // Precondition, and set: A is not transposed, B is or is not; no tiles.
+  enum class Vector : uint8_t { no, transposed, plain } vector = Vector::no;
 };
 
 /// Columns of the table of products with quantized weights. The first row whose preconditions hold

@@ -13,6 +13,7 @@
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Scalar/Sink.h"
+#include "simd/bit_fields.h"
 #include "simd/control.h"
 #include "simd/emit.h"
 #include "simd/passes.h"
@@ -42,6 +43,7 @@ void optimize(Function& f, TargetMachine& target, bool last) {
     passes.addPass(ADCEPass());
   }
   run_passes(f, std::move(passes), &target);
+  if (last) shuffle_bit_fields(f);
 }
 
 }  // namespace
