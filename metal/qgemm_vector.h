@@ -59,11 +59,12 @@ inline void combine_rows(const thread qgemm_block& block, const thread gemm_bloc
   float sums[MFA_MAX_VECTOR_SUMS] = {};
   const bool whole = block.columns >= N_simd;
   for (uint k = 0; k < depth; ++k) {
+    weight_group group = {};
 #pragma clang loop unroll(full)
     for (ushort n = 0; n < lane_columns; ++n) {
       const uint column = n * MFA_SIMDGROUP_SIZE;
       if (!whole && column >= block.columns) break;
-      const weight_group group = load_group(block.B, k, block.n + column, lane);
+      if (column % vector_step == 0) group = load_group(block.B, k, block.n + column, lane);
       const float b = weight_at(block.B, group, k, block.n + column, lane,
                                 whole || column + lane < block.columns);
 #pragma clang loop unroll(full)
