@@ -35,7 +35,7 @@ constant uint parts = (entries + 31) / 32;  // of a palette that lies in the lan
 // A palette for every column, or nearly: lanes look up in different ones.
 constant bool mixed_palettes = palette && palette_columns && group_size % 32 != 0;
 constant bool has_zero_points = !palette;
-// A CPU picks from a register faster than it turns numbers into floats.
+// A CPU that picks from registers does so faster than it turns numbers into floats.
 constant bool looked_up = !palette && bits <= 5 && MFA_OR(given_lookup, false);
 constant bool known_format =
     bits >= 1 && bits <= 8 && (palette || (group_size >= 32 && group_size % 32 == 0));

@@ -5,7 +5,8 @@
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
-#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/PatternMatch.h"
 
 namespace mfa::simd {
@@ -60,6 +61,20 @@ bool find(Instruction& mask, BitField& field) {
   return true;
 }
 
+/// Whether all that becomes of a value are indices of which only the lowest four bits are read.
+bool are_indices(Value* value) {
+  for (User* half : value->users()) {
+    if (!isa<ShuffleVectorInst>(half)) return false;
+    for (User* user : half->users()) {
+      auto* call = dyn_cast<IntrinsicInst>(user);
+      if (!call || call->getIntrinsicID() != Intrinsic::x86_avx512_permvar_si_512 ||
+          call->getArgOperand(1) != half || call->getArgOperand(0) == half)
+        return false;
+    }
+  }
+  return true;
+}
+
 void replace(const BitField& field) {
   SmallVector<int, 128> places;
   for (int place : field.bytes->getShuffleMask()) places.append(4, place);
@@ -70,12 +85,15 @@ void replace(const BitField& field) {
   Type* type = field.result->getType();
   Value* value = b.CreateBitCast(copies, type);
   SmallVector<Constant*, 32> shifts, masks;
+  bool masked = !are_indices(field.result);
   for (unsigned l = 0; l < places.size() / 4; l++) {
     shifts.push_back(b.getInt32(uint32_t(number(field.shifts, l))));
     masks.push_back(b.getInt32(uint32_t(number(field.masks, l))));
+    masked |= (number(field.masks, l) & 15) != 15;
   }
   if (field.shifts) value = b.CreateLShr(value, ConstantVector::get(shifts));
-  field.result->replaceAllUsesWith(b.CreateAnd(value, ConstantVector::get(masks)));
+  if (masked) value = b.CreateAnd(value, ConstantVector::get(masks));
+  field.result->replaceAllUsesWith(value);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Reductions, scans, votes and shuffles over the active lanes of a simdgroup or of quads.
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/Module.h"
 #include "simd/emit.h"
 
@@ -282,7 +283,31 @@ void Emitter::vote(CallInst& inst, const Intrinsic& op) {
   }
 }
 
-/// permute() in registers: an AVX-512 instruction finds 16 lanes' elements in two registers of 16.
+/// Whether lanes l and l + 16 are equal, as far as a few steps back tell.
+static bool repeats(Value* v, unsigned depth = 0) {
+  if (!v->getType()->isVectorTy()) return true;
+  if (auto* constant = dyn_cast<Constant>(v)) {
+    for (unsigned l = 0; l < width / 2; l++) {
+      Constant* element = constant->getAggregateElement(l);
+      if (!element || element != constant->getAggregateElement(l + width / 2)) return false;
+    }
+    return true;
+  }
+  if (getSplatValue(v)) return true;
+  auto* inst = dyn_cast<Instruction>(v);
+  auto* call = dyn_cast_or_null<IntrinsicInst>(inst);
+  bool by_lane = inst && (inst->isBinaryOp() || inst->isUnaryOp() || inst->isCast() ||
+                          (call && call->getIntrinsicID() == llvm::Intrinsic::fma));
+  if (!by_lane || depth > 4) return false;
+  if (cast<VectorType>(v->getType())->getElementCount().getFixedValue() != width)
+    return false;
+  for (unsigned i = 0; i < (call ? call->arg_size() : inst->getNumOperands()); i++)
+    if (!repeats(inst->getOperand(i), depth + 1)) return false;
+  return true;
+}
+
+/// permute() in registers: an AVX-512 instruction finds 16 lanes' elements in two registers of 16,
+/// or in one if both are the same.
 Value* Emitter::look_up(Value* x, Value* indices) {
   Type* i32 = b_.getInt32Ty();
   Value* table = b_.CreateBitCast(x, wide(i32));
@@ -293,7 +318,11 @@ Value* Emitter::look_up(Value* x, Value* indices) {
     return b_.CreateShuffleVector(v, from);
   };
   Value *low = half(table, 0), *high = half(table, 16);
+  const bool one = repeats(x);
   auto find = [&](unsigned first) {  // reads the lowest five bits of an index
+    if (one)  // the lowest four
+      return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_si_512, {},
+                                {low, half(index, first)});
     return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_d_512, {},
                               {low, half(index, first), high});
   };
