@@ -51,11 +51,10 @@ constant bool winograd_supported =
     winograd && dimensions == 2 && window_y == 3 && window_x == 3 &&
     (!winograd_product || (matrices_supported && (N_simd | K_simd) % MFA_SIMDGROUP_SIZE == 0)) &&
     (!winograd_tiles || (matrices_supported && N_simd % MFA_SIMDGROUP_SIZE == 0));
-constant bool direct_supported = (implicit_gemm || depthwise) && dimensions >= 1 &&
-                                 dimensions <= 3 && window_size != 0 && B_trans && !A_trans &&
-                                 matrices_supported && group_channels != 0 &&
-                                 (group_channels & (group_channels - 1)) == 0 &&
-                                 group_channels <= MFA_DEPTHWISE_GROUP;
+constant bool direct_supported =
+    (implicit_gemm || depthwise) && dimensions >= 1 && dimensions <= 3 && window_size != 0 &&
+    B_trans && !A_trans && matrices_supported && group_channels != 0 &&
+    (group_channels & (group_channels - 1)) == 0 && group_channels <= MFA_DEPTHWISE_GROUP;
 constant bool convolution_supported = types_supported && (winograd_supported || direct_supported);
 
 struct convolution_buffers {

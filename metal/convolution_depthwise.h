@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Convolution of each channel by itself, or of groups of few channels: a lane owns an output channel.
+// Convolution of each channel by itself, or of groups of few channels: a lane owns an output
+// channel.
 //
 //   weights of 32 channels -> threadgroup memory, once
 //   for strips of the threadgroup:
@@ -74,8 +75,8 @@ inline void add_tap(const device T* row, int x, uint count, const threadgroup fl
 
 /// Outputs at.x, at.x + 1, ... of a row, as many as a strip has.
 template <typename T, channel_lanes lanes>
-inline void convolve_strip(const device T* data, device T* result, uint4 at,
-                           channel_block channels, float bias, const threadgroup float* weights,
+inline void convolve_strip(const device T* data, device T* result, uint4 at, channel_block channels,
+                           float bias, const threadgroup float* weights,
                            constant mfa_convolution_parameters& p, ushort lane) {
   const uint3 taps = taps_of(p);
   const uint count = min(uint(MFA_DEPTHWISE_OUTPUTS), p.outputs[2] - at.x);
@@ -102,8 +103,8 @@ inline void convolve_strip(const device T* data, device T* result, uint4 at,
       for (uint tx = 0; tx < taps.x; ++tx) {
         const int x = p.first[2] + int(at.x) * p.step[2] + int(tx) * p.tap_step[2];
         const uint w = w_row + (part_of_window ? p.window_first[2] + tx * p.window_step[2] : tx);
-        add_tap<T, lanes>(row, x, count, weights + w * group_channels * MFA_SIMDGROUP_SIZE, channels,
-                          p, lane, sums);
+        add_tap<T, lanes>(row, x, count, weights + w * group_channels * MFA_SIMDGROUP_SIZE,
+                          channels, p, lane, sums);
       }
     }
   }

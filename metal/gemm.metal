@@ -15,7 +15,9 @@ template <typename T>
                      uint3 group [[threadgroup_position_in_grid]],
                      ushort simdgroup [[simdgroup_index_in_threadgroup]],
                      ushort lane [[thread_index_in_simdgroup]]) {
-  if (!(vector_path ? vector_supported && (complete || has_parameters) && !has_visible_function : supported)) return;
+  if (!(vector_path ? vector_supported && (complete || has_parameters) && !has_visible_function
+                    : supported))
+    return;
 
   const uint M = is_function_constant_defined(fixed_M) ? fixed_M : parameters.M;
   const uint N = is_function_constant_defined(fixed_N) ? fixed_N : parameters.N;

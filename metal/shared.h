@@ -356,7 +356,7 @@ struct mfa_convolution_parameters {
   uint32_t images, groups;
   uint32_t first_block;
   uint32_t strips;  // of MFA_DEPTHWISE_OUTPUTS outputs, for each threadgroup of that variant
-  uint32_t C, K;  // channels of one group
+  uint32_t C, K;    // channels of one group
   uint32_t input[3], outputs[3], taps[3];
   int32_t first[3], step[3], tap_step[3];
   uint32_t window_first[3], window_step[3];

@@ -107,7 +107,7 @@ class Commands {
     std::mutex mutex;
     std::condition_variable changed;
     std::atomic<State> state{State::encoding};  // read without, written under the mutex
-    std::string name;  // for messages and traces
+    std::string name;                           // for messages and traces
     uint64_t trace_id = 0;
     bool announced = false;  // completions have been called
     Status status;

@@ -56,7 +56,7 @@ struct Plan {
   const GemmTile* gemm_tile = nullptr;
   const AttentionTile* attention_tile = nullptr;
   bool swapped = false;  // a product's B is bound where the kernel has A, and A where it has B
-  size_t after = 0;  // steps at the end that only gather what the operation itself left
+  size_t after = 0;      // steps at the end that only gather what the operation itself left
 };
 
 Outcome<Plan> plan(const Device& device, const Gemm& problem);

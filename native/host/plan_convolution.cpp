@@ -261,11 +261,11 @@ Outcome<Plan> plan_depthwise(const Device& device, const Convolution& problem) {
   uint16_t splits = device.backend == Backend::metal ? 4 : 1;
   kernel.set("M_splits", MFA_CONSTANT_M_SPLITS, splits);
   if (!depthwise)
-    kernel.set("group_channels", MFA_CONSTANT_GROUP_CHANNELS,
-               uint32_t(problem.C / problem.groups));
+    kernel.set("group_channels", MFA_CONSTANT_GROUP_CHANNELS, uint32_t(problem.C / problem.groups));
   for (const Phase& phase : phases_of(problem)) {
     const uint64_t rows = problem.images * phase.outputs[0] * phase.outputs[1];
-    const uint64_t all = rows * (round_up(phase.outputs[2], MFA_DEPTHWISE_OUTPUTS) / MFA_DEPTHWISE_OUTPUTS);
+    const uint64_t all =
+        rows * (round_up(phase.outputs[2], MFA_DEPTHWISE_OUTPUTS) / MFA_DEPTHWISE_OUTPUTS);
     uint64_t columns = round_up(problem.K, MFA_SIMDGROUP_SIZE) / MFA_SIMDGROUP_SIZE;
     Step step = {kernel,          {},
                  {columns, 0, 1}, uint32_t(MFA_SIMDGROUP_SIZE) * splits,

@@ -25,7 +25,8 @@ KernelDescriptor kernel_of(const Device& device, const Qgemm& problem, const Qge
   kernel.set("msb_first", MFA_CONSTANT_MSB_FIRST, problem.msb_first);
   kernel.set("byte_rows", MFA_CONSTANT_BYTE_ROWS, byte_rows(problem));
   if (problem.affine())
-    kernel.set("lookup", MFA_CONSTANT_LOOKUP, device.description.find("avx512") != std::string::npos);
+    kernel.set("lookup", MFA_CONSTANT_LOOKUP,
+               device.description.find("avx512") != std::string::npos);
   set_product(kernel, problem);
   kernel.set("vector", MFA_CONSTANT_VECTOR, tile.vector);
   set_tile(kernel, tile);
@@ -52,7 +53,8 @@ Outcome<Plan> plan(const Device& device, const Qgemm& problem) {
   const QgemmTile* tile = qgemm_tile(device, problem);
   uint64_t memory = tile ? qgemm_memory(*tile, problem.input_type) : 0;
   if (!tile || memory > device.max_threadgroup_memory) return no_tile(device);
-  return one_step(problem, *tile, kernel_of(device, problem, *tile), parameters_of(problem), memory);
+  return one_step(problem, *tile, kernel_of(device, problem, *tile), parameters_of(problem),
+                  memory);
 }
 
 }  // namespace mfa::host

@@ -25,12 +25,15 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 // of Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
-    {false, 0, 1, any, any, any, 1, 8, 0, 1, 1, 0, 0, false, false, "one row", nullptr, UINT32_MAX,
-     0, GemmTile::Vector::transposed},
-    {false, 0, 1, any, any, any, 1, 512, 0, 1, 1, 0, 0, false, false, "one row", nullptr,
-     UINT32_MAX, 0, GemmTile::Vector::plain},
-    {false, 0, 4, any, any, any, 4, 4, 0, 1, 1, 0, 0, false, false, "at most 4 rows", nullptr,
-     UINT32_MAX, 0, GemmTile::Vector::transposed},
+    {false, 0, 1, any,   any,   any,       1,       8,          0, 1,
+     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::transposed},
+    {false, 0, 1, any,   any,   any,       1,       512,        0, 1,
+     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::plain},
+    {false,   0,          4,     any,
+     any,     any,        4,     4,
+     0,       1,          1,     0,
+     0,       false,      false, "at most 4 rows",
+     nullptr, UINT32_MAX, 0,     GemmTile::Vector::transposed},
     {false, 0, 8, any, any, any, 8, 64, 64, 1, 1, 0, 0, true, true, "at most 8 rows"},
     {false, 0, 16, any, any, any, 16, 64, 64, 1, 1, 0, 0, true, true, "at most 16 rows"},
     {false, 0, any, 8, any, any, 64, 8, 64, 1, 1, 0, 0, true, true, "at most 8 columns"},

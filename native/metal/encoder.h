@@ -12,7 +12,7 @@
 @class MFACommandBuffer;
 
 @interface MFAEncoder : NSObject <MTLCommandEncoder> {
- @public  // MFARecording() reads them
+ @public                                // MFARecording() reads them
   mfa::metal::Submission* _submission;  // lives as long as the command buffer, which is retained
   BOOL _ended;
 

@@ -24,8 +24,8 @@ struct BitField {
 };
 
 uint64_t number(Constant* constants, unsigned lane) {
-  auto* found = constants ? dyn_cast_or_null<ConstantInt>(constants->getAggregateElement(lane))
-                          : nullptr;
+  auto* found =
+      constants ? dyn_cast_or_null<ConstantInt>(constants->getAggregateElement(lane)) : nullptr;
   return found ? found->getZExtValue() : 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reductions, scans, votes and shuffles over the active lanes of a simdgroup or of quads.
+#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsX86.h"
-#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/Module.h"
 #include "simd/emit.h"
 
@@ -299,8 +299,7 @@ static bool repeats(Value* v, unsigned depth = 0) {
   bool by_lane = inst && (inst->isBinaryOp() || inst->isUnaryOp() || inst->isCast() ||
                           (call && call->getIntrinsicID() == llvm::Intrinsic::fma));
   if (!by_lane || depth > 4) return false;
-  if (cast<VectorType>(v->getType())->getElementCount().getFixedValue() != width)
-    return false;
+  if (cast<VectorType>(v->getType())->getElementCount().getFixedValue() != width) return false;
   for (unsigned i = 0; i < (call ? call->arg_size() : inst->getNumOperands()); i++)
     if (!repeats(inst->getOperand(i), depth + 1)) return false;
   return true;
@@ -320,7 +319,7 @@ Value* Emitter::look_up(Value* x, Value* indices) {
   Value *low = half(table, 0), *high = half(table, 16);
   const bool one = repeats(x);
   auto find = [&](unsigned first) {  // reads the lowest five bits of an index
-    if (one)  // the lowest four
+    if (one)                         // the lowest four
       return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_si_512, {},
                                 {low, half(index, first)});
     return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_d_512, {},

@@ -85,6 +85,18 @@ def test_sweep_small(device: pymfa.Device, name: str, problem: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("name", GEMMS)
+@given(problem=problems(130), few=st.sampled_from([(1, 0), (1, 700), (2, 0), (4, 0), (0, 1)]),
+       deep=st.sampled_from([0, 0, 1, 31, 32, 260]))  # fmt: skip
+def test_few_rows_or_one_column(
+    fast: pymfa.Device, name: str, problem: dict[str, Any], few: tuple[int, int], deep: int
+) -> None:
+    """These run without tiles."""
+    sizes = (few[0], few[1], deep)
+    size = tuple(s or drawn for s, drawn in zip(sizes, problem["size"], strict=True))
+    check(name, fast, {**problem, "size": size})
+
+
+@pytest.mark.parametrize("name", GEMMS)
 @pytest.mark.parametrize("size", [(256, 192, 320), (513, 129, 77), (1, 1000, 300), (300, 1, 1)])
 def test_larger(fast: pymfa.Device, name: str, size: tuple[int, int, int]) -> None:
     m, n, k = size
