@@ -99,12 +99,17 @@ def enumerators(typename: str) -> dict[int, str]:
 _functions: dict[str, Any] = {}  # of the library, which finds them more slowly
 
 
+def function(name: str) -> Any:
+    """The C function itself, which returns a status."""
+    found = _functions.get(name)
+    if found is None:
+        found = _functions[name] = getattr(_library(), name)
+    return found
+
+
 def call(name: str, *arguments: Any) -> None:
     """Calls the function and raises what its status means."""
-    function = _functions.get(name)
-    if function is None:
-        function = _functions[name] = getattr(_library(), name)
-    status = function(*arguments)
+    status = (_functions.get(name) or function(name))(*arguments)
     if status != 0:
         raise error_of(int(status), last_error())
 

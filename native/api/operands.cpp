@@ -19,11 +19,12 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   auto found = api::use(given.buffer, name, ".buffer");
   if (!found.ok()) return found.status();
   const host::Buffer* buffer = found->get();
-  if (device_ && buffer->device != device_)
+  if (device_ && buffer->device != *device_)
     return failure(Code::invalid_argument,
                    "%s.buffer belongs to device \"%s\", the operands before it to \"%s\"", name,
-                   buffer->device->name.c_str(), device_->name.c_str());
-  if (!device_) device_ = buffer->device;
+                   buffer->device->name.c_str(), (*device_)->name.c_str());
+  const bool first = !device_;
+  if (first) device_ = &buffer->device;
   if (given.offset > buffer->length || needed > buffer->length - given.offset)
     return failure(Code::out_of_bounds,
                    "%s needs %" PRIu64 " bytes from offset %" PRIu64 ", its buffer has %" PRIu64
@@ -36,7 +37,10 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
                    name, given.offset, element_size);
   if (needed != 0 && use == Use::write && buffer->read_only)
     return failure(Code::read_only, "%s lies in a buffer that was wrapped as read-only", name);
-  if (needed == 0) return {};
+  if (needed == 0) {
+    if (first) without_elements_ = std::move(*found);
+    return {};
+  }
   footprint.place(buffer->address + given.offset);
   operand.buffer = std::move(*found);
   operand.offset = given.offset;

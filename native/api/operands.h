@@ -32,7 +32,7 @@ class Operands {
   /// Tells the commands which memory the operation that is to be encoded reads and writes.
   void announce(host::Commands& commands) const;
   /// The device all of them belong to; null if there was none.
-  const std::shared_ptr<host::Device>& device() const { return device_; }
+  const std::shared_ptr<host::Device>& device() const { return device_ ? *device_ : none_; }
 
  private:
   struct Taken {
@@ -48,7 +48,10 @@ class Operands {
   static_assert(std::is_trivially_destructible_v<Taken>);
   alignas(Taken) unsigned char memory_[most * sizeof(Taken)];
   size_t count_ = 0;
-  std::shared_ptr<host::Device> device_;
+  // Of the first buffer, which its operand keeps, or `without_elements_`.
+  const std::shared_ptr<host::Device>* device_ = nullptr;
+  std::shared_ptr<host::Device> none_;
+  std::shared_ptr<host::Buffer> without_elements_;
 };
 
 /// Fails if the operand is given; `why` says what of the descriptor excludes it.

@@ -26,8 +26,9 @@ template <class T>
 Status read_struct(const T* in, T& out, size_t smallest, const char* name, const char* type) {
   MFA_TRY(require(in, name));
   MFA_TRY(check_size<T>(in->size, smallest, name, type));
-  memset(static_cast<void*>(&out), 0, sizeof out);
-  memcpy(static_cast<void*>(&out), in, std::min(in->size, sizeof out));
+  const size_t known = std::min(in->size, sizeof out);
+  memcpy(static_cast<void*>(&out), in, known);
+  if (known < sizeof out) memset(reinterpret_cast<char*>(&out) + known, 0, sizeof out - known);
   const char* bytes = reinterpret_cast<const char*>(in);
   for (size_t i = sizeof out; i < in->size; ++i)
     if (bytes[i] != 0)

@@ -255,9 +255,12 @@ uint64_t backward_bias_memory(const AttentionTile& tile, const AttentionBackward
 }
 
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem) {
+  // A device's own rows are about tiles: what goes without any comes before them.
+  const GemmTile* built_in = first(gemm_tiles, device, problem);
+  if (built_in && built_in->vector != GemmTile::Vector::no) return built_in;
   const TileTables* own = device.tiles();
   const GemmTile* tile = own ? first(own->gemm, device, problem) : nullptr;
-  return tile ? tile : first(gemm_tiles, device, problem);
+  return tile ? tile : built_in;
 }
 
 const ConvolutionTile* convolution_tile(const Device& device, const Convolution& problem,

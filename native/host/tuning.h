@@ -70,7 +70,8 @@ struct ConvolutionTile {
   const char* reason;
 };
 
-/// Null if no row holds. The device's own rows (tile_tables.h) come before the built-in ones.
+/// Null if no row holds. The device's own rows (tile_tables.h) come before the built-in ones, but
+/// not before those that go without tiles.
 const GemmTile* gemm_tile(const Device& device, const Gemm& problem);
 const QgemmTile* qgemm_tile(const Device& device, const Qgemm& problem);
 const AttentionTile* attention_tile(const Device& device, const Attention& problem);

@@ -102,7 +102,8 @@ Commands::Commands() : id_(next_id++) {}
 Commands::~Commands() = default;
 
 void Commands::keep(const std::shared_ptr<const Memory>& memory) {
-  if (memory->last_keeper.exchange(id_, std::memory_order_relaxed) == id_) return;
+  if (memory->last_keeper.load(std::memory_order_relaxed) == id_) return;
+  memory->last_keeper.store(id_, std::memory_order_relaxed);
   kept_.push_back(memory);
 }
 

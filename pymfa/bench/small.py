@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a command buffer and a dispatch cost beside the work: cases of many small operations.
 
-They call the C ABI with descriptors made once: what is measured is libmfa and not the checks that
-Python makes of its arrays, which cost several times as much.
+They call functions of the C ABI, looked up once, with descriptors made once: what is measured is
+libmfa and not the checks that Python makes of its arrays, which cost several times as much.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ kernel void nothing(device uint *data [[buffer(0)]], uint i [[thread_position_in
 
 def run(device: pymfa.Device, encode: Callable[[Any], None]) -> None:
     """One command buffer, waited for."""
+    commit, wait = native.function("mfa_commands_commit"), native.function("mfa_commands_wait")
     commands = native.handle("mfa_commands", "mfa_commands_begin", device.handle)
     encode(commands)
-    native.call("mfa_commands_commit", commands)
-    native.call("mfa_commands_wait", commands, -1.0)
+    if commit(commands) or wait(commands, -1.0):
+        raise pymfa.Failure(native.last_error())
 
 
 def casts() -> Iterator[Case]:
@@ -51,22 +52,27 @@ def casts() -> Iterator[Case]:
     operands.source.buffer, operands.destination.buffer = (b.handle for b in buffers)
     native.keep(operands, buffers)
 
-    def cast(commands: Any) -> None:
-        native.call("mfa_cast", commands, desc, operands)
+    cast = native.function("mfa_cast")
 
-    def together(commands: Any) -> None:
-        for _ in range(CASTS):
-            cast(commands)
+    def some(many: int) -> Callable[[Any], None]:
+        def encode(commands: Any) -> None:
+            for _ in range(many):
+                if cast(commands, desc, operands):
+                    raise pymfa.Failure(native.last_error())
+
+        return encode
+
+    one, all_of_them = some(1), some(CASTS)
 
     def apart() -> None:
         for _ in range(CASTS):
-            run(device, cast)
+            run(device, one)
 
     yield Case(
         op="casts",
         label=f"{CASTS} casts of {ELEMENTS} elements",
         size=CASTS,
-        contenders={OURS: lambda: run(device, together), "a command buffer each": apart},
+        contenders={OURS: lambda: run(device, all_of_them), "a command buffer each": apart},
         against="a command buffer each",
         divisor=CASTS,
         unit="µs each",
