@@ -17,11 +17,11 @@ constant uint output_type =
     is_function_constant_defined(given_output_type) ? given_output_type : MFA_TYPE_FLOAT;
 
 /// `part` elements per threadgroup; neighbouring threads take neighbouring elements.
+/// Indices of 64 bits cannot wrap: every vector is seen to be contiguous.
 template <typename From, typename To>
 inline void cast_part(const device From* input, device To* output, ulong left, uint thread_index,
                       uint threads) {
   if (left >= ulong(threads) * MFA_CAST_PER_THREAD) {
-    // Steps of 64 bits cannot wrap: every vector is seen to be contiguous.
     input += thread_index;
     output += thread_index;
 #pragma clang loop unroll(full)
@@ -29,7 +29,7 @@ inline void cast_part(const device From* input, device To* output, ulong left, u
       output[ulong(threads) * i] = To(float(input[ulong(threads) * i]));
     }
   } else {
-    for (uint i = thread_index; i < left; i += threads) output[i] = To(float(input[i]));
+    for (ulong i = thread_index; i < left; i += threads) output[i] = To(float(input[i]));
   }
 }
 
