@@ -20,6 +20,11 @@ def square(name: str, n: int) -> Case:
     return gemm.product(name, (n, n, n))
 
 
+def few_rows(name: str, trans: str, m: int) -> Case:
+    """As a layer of a language model that reads a few words: every weight is used m times."""
+    return gemm.product(name, (m, 4096, 4096), trans)
+
+
 def heads(dtype: np.dtype[np.generic], n: int) -> Case:
     return attention.forward((1, 8, n, 64), dtype)
 
@@ -61,6 +66,10 @@ OPS = {
     "sgemm": Op(GEMM_SIZES, (partial(square, "sgemm"),)),
     "hgemm": Op(GEMM_SIZES, (partial(square, "hgemm"),)),
     "bgemm": Op(GEMM_SIZES, (partial(square, "bgemm"),)),
+    "rows": Op(
+        (1, 4),
+        tuple(partial(few_rows, name, trans) for name in gemm.DTYPES for trans in ("nn", "nt")),
+    ),
     "qgemm": Op(
         (1, 8, 512),
         (
