@@ -73,6 +73,14 @@ const std::pair<std::string_view, void*> table[] = {
     {"nearbyintf", address<Float1>(&nearbyintf)},
     {"roundevenf", address<Float1>(&rintf)},  // workers run in round-to-nearest-even
     {"fmaf", address<float(float, float, float)>(&fmaf)},
+    // Of CPUs without FMA or SSE4.1; results of float are computed in double here and there.
+    {"fma", address<double(double, double, double)>(&fma)},
+    {"floor", address<double(double)>(&floor)},
+    {"ceil", address<double(double)>(&ceil)},
+    {"trunc", address<double(double)>(&trunc)},
+    {"rint", address<double(double)>(&rint)},
+    {"nearbyint", address<double(double)>(&nearbyint)},
+    {"roundeven", address<double(double)>(&rint)},
 };
 
 }  // namespace

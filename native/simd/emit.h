@@ -7,6 +7,7 @@
 // where it is widened, `guard` says at run time whether the widening was (no wrap between lanes).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -98,6 +99,7 @@ class Emitter {
   void store_lanes(const Lanes& p, llvm::Value* value, llvm::Align align);
   llvm::Value* gather(llvm::Value* pointers, llvm::Type* type, llvm::Align align);
   void scatter(llvm::Value* value, llvm::Value* pointers, llvm::Align align);
+  llvm::Value* all_active();
   llvm::Value* contiguous_load(llvm::Value* pointer, llvm::Type* type, llvm::Align align);
   void contiguous_store(llvm::Value* value, llvm::Value* pointer, llvm::Align align);
   llvm::Value* safe_pointers(llvm::Value* pointers);
@@ -146,6 +148,8 @@ class Emitter {
   Builder b_;
   std::string error_;
 
+  std::optional<uint32_t> lane_slot_;  // in scratch memory: an element of each lane
+  bool cheap_masks_;   // masked stores cost as much as others; many a CPU with AVX2 needs 20 cycles
   bool wide_masks_;    // masked memory operations on 8- and 16-bit elements
   bool gathers_;       // gathers of 32 and 64 bits
   bool scatters_;      // scatters of 32 and 64 bits

@@ -29,8 +29,9 @@ Emitter::Emitter(Function& source, Control& control, TargetMachine& target, bool
   // x86 names; on other targets masked accesses are expanded by lane, which is always right.
   bool avx512 = subtarget.checkFeatures("+avx512f");
   wide_masks_ = subtarget.checkFeatures("+avx512bw");
-  gathers_ = avx512 || subtarget.checkFeatures("+avx2");
+  gathers_ = avx512 || subtarget.checkFeatures("+avx2,+fast-gather");
   scatters_ = avx512;
+  cheap_masks_ = avx512;
   table_lookup_ = avx512;
   SmallVector<Constant*, MFA_SIMD_WIDTH> numbers;
   for (unsigned l = 0; l < MFA_SIMD_WIDTH; l++) numbers.push_back(b_.getInt32(l));

@@ -195,27 +195,6 @@ static bool masked(Type* type, uint64_t size, bool narrow) {
   return !type->isPointerTy() && isPowerOf2_64(size) && (size >= 4 || narrow);
 }
 
-Value* Emitter::contiguous_load(Value* pointer, Type* type, Align align) {
-  uint64_t size = layout_.getTypeStoreSize(type);
-  if (masked(type, size, wide_masks_))
-    return b_.CreateMaskedLoad(wide(type), pointer, align, mask_, PoisonValue::get(wide(type)));
-  SmallVector<Constant*, width> steps;
-  for (unsigned l = 0; l < width; l++) steps.push_back(b_.getInt64(l * size));
-  return gather(b_.CreateGEP(b_.getInt8Ty(), pointer, ConstantVector::get(steps)), type, align);
-}
-
-void Emitter::contiguous_store(Value* value, Value* pointer, Align align) {
-  Type* type = value->getType()->getScalarType();
-  uint64_t size = layout_.getTypeStoreSize(type);
-  if (masked(type, size, wide_masks_)) {
-    b_.CreateMaskedStore(value, pointer, align, mask_);
-    return;
-  }
-  SmallVector<Constant*, width> steps;
-  for (unsigned l = 0; l < width; l++) steps.push_back(b_.getInt64(l * size));
-  scatter(value, b_.CreateGEP(b_.getInt8Ty(), pointer, ConstantVector::get(steps)), align);
-}
-
 /// Runs `fast` where `guard` holds, `slow` where not; returns what they returned.
 static Value* guarded(IRBuilderBase& b, Value* guard, function_ref<Value*()> fast,
                       function_ref<Value*()> slow) {
@@ -243,6 +222,70 @@ static Value* guarded(IRBuilderBase& b, Value* guard, function_ref<Value*()> fas
   return phi;
 }
 
+/// Whether a vector of elements of this type lies in memory as an array of them does.
+static bool is_dense(Type* type, uint64_t size, const DataLayout& layout) {
+  return layout.getTypeSizeInBits(type) == 8 * size && isPowerOf2_64(size);
+}
+
+/// Whether all lanes are active.
+Value* Emitter::all_active() {
+  auto* constant = dyn_cast<Constant>(mask_);
+  if (constant && constant->isAllOnesValue()) return b_.getTrue();
+  return b_.CreateAndReduce(mask_);
+}
+
+/// Where elements are too small for masked instructions, a whole vector is still one.
+Value* Emitter::contiguous_load(Value* pointer, Type* type, Align align) {
+  uint64_t size = layout_.getTypeStoreSize(type);
+  if (masked(type, size, wide_masks_))
+    return b_.CreateMaskedLoad(wide(type), pointer, align, mask_, PoisonValue::get(wide(type)));
+  if (!is_dense(type, size, layout_)) {
+    SmallVector<Constant*, width> steps;
+    for (unsigned l = 0; l < width; l++) steps.push_back(b_.getInt64(l * size));
+    return gather(b_.CreateGEP(b_.getInt8Ty(), pointer, ConstantVector::get(steps)), type, align);
+  }
+  return guarded(
+      b_, all_active(),
+      [&]() -> Value* { return b_.CreateAlignedLoad(wide(type), pointer, align); },
+      [&]() -> Value* {
+        if (!lane_slot_) lane_slot_ = scratch(width * sizeof(uint64_t));
+        Value* slot = scratch_pointer(*lane_slot_);
+        per_active_lane([&](Value* lane) {
+          Value* offset = b_.CreateMul(b_.CreateZExt(lane, b_.getInt64Ty()), b_.getInt64(size));
+          Value* from = b_.CreateGEP(b_.getInt8Ty(), pointer, offset);
+          b_.CreateAlignedStore(b_.CreateAlignedLoad(type, from, Align(1)),
+                                b_.CreateGEP(b_.getInt8Ty(), slot, offset), Align(1));
+        });
+        return b_.CreateAlignedLoad(wide(type), slot, Align(64));
+      });
+}
+
+void Emitter::contiguous_store(Value* value, Value* pointer, Align align) {
+  Type* type = value->getType()->getScalarType();
+  uint64_t size = layout_.getTypeStoreSize(type);
+  const bool one = masked(type, size, wide_masks_);
+  auto whole = [&]() -> Value* {
+    b_.CreateAlignedStore(value, pointer, align);
+    return nullptr;
+  };
+  auto some = [&]() -> Value* {
+    if (one) {
+      b_.CreateMaskedStore(value, pointer, align, mask_);
+      return nullptr;
+    }
+    per_active_lane([&](Value* lane) {
+      Value* offset = b_.CreateMul(b_.CreateZExt(lane, b_.getInt64Ty()), b_.getInt64(size));
+      b_.CreateAlignedStore(b_.CreateExtractElement(value, lane),
+                            b_.CreateGEP(b_.getInt8Ty(), pointer, offset), Align(1));
+    });
+    return nullptr;
+  };
+  if ((one && cheap_masks_) || !is_dense(type, size, layout_))
+    some();
+  else
+    guarded(b_, all_active(), whole, some);
+}
+
 /// Whether lanes access elements of this type at addresses that are neither one nor in a row.
 bool Emitter::scattered(const Lanes& p, Type* type) const {
   return !p.scalar &&
@@ -257,11 +300,8 @@ Value* Emitter::load_lanes(const Lanes& p, Type* type, Align align) {
     SmallVector<int, width> places;
     if (p.base && !type->isPointerTy()) places = window(p.offsets, size, first);
     if (places.empty()) return gather(p.vector, type, align);
-    auto* constant = dyn_cast<Constant>(mask_);
-    Value* all = b_.getTrue();
-    if (!constant || !constant->isAllOnesValue()) all = b_.CreateAndReduce(mask_);
     return guarded(
-        b_, p.guard ? b_.CreateAnd(p.guard, all) : all,
+        b_, p.guard ? b_.CreateAnd(p.guard, all_active()) : all_active(),
         [&]() -> Value* {
           unsigned count = *std::max_element(places.begin(), places.end()) + 1;
           Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), p.base, first);

@@ -2,7 +2,8 @@
 // Elements that each lane reads or writes side by side -> one gather or scatter of up to 8 bytes.
 //
 // Kernels meant for GPUs hand every lane a short row or a structure of its own, element by element.
-// CPUs gather and scatter 32 and 64 bits; smaller elements would take 32 accesses each.
+// CPUs gather and scatter 32 and 64 bits, if at all; elements by themselves would take 32 accesses
+// each.
 #include <map>
 
 #include "simd/emit.h"
@@ -56,7 +57,7 @@ Piece piece(const Found<Access>& found, int64_t step) {
 }  // namespace
 
 bool Emitter::mergeable(const Lanes& p, uint64_t size) const {
-  return gathers_ && !p.owner && !p.scalar && (size == 1 || size == 2 || size == 4);
+  return !p.owner && !p.scalar && (size == 1 || size == 2 || size == 4);
 }
 
 /// The pointers, so many bytes further.
@@ -103,7 +104,7 @@ bool Emitter::load_neighbours(LoadInst& inst, const Lanes& p) {
 /// for the last of them, which stores all. True if `inst` is dealt with.
 bool Emitter::store_neighbours(StoreInst& inst, const Lanes& p) {
   uint64_t size = layout_.getTypeStoreSize(inst.getValueOperand()->getType());
-  if (!mergeable(p, size) || !scatters_ || !plain(inst, size, layout_)) return false;
+  if (!mergeable(p, size) || !plain(inst, size, layout_)) return false;
   int64_t step = int64_t(size);
   if (!stores_.count(&inst)) {
     unsigned space = inst.getPointerAddressSpace();

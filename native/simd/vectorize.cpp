@@ -16,6 +16,7 @@
 #include "simd/bit_fields.h"
 #include "simd/control.h"
 #include "simd/emit.h"
+#include "simd/half_stores.h"
 #include "simd/passes.h"
 #include "simd/program.h"
 #include "simd/tiles.h"
@@ -43,7 +44,9 @@ void optimize(Function& f, TargetMachine& target, bool last) {
     passes.addPass(ADCEPass());
   }
   run_passes(f, std::move(passes), &target);
-  if (last) shuffle_bit_fields(f);
+  if (!last) return;
+  shuffle_bit_fields(f);
+  keep_half_stores_apart(f, target);
 }
 
 }  // namespace

@@ -161,6 +161,8 @@ REQUIREMENTS = (
                 partial(fresh.pipelines, "attention")),
     Requirement("avx2", "`sgemm` with AVX2 only", SHAPES, "NumPy with the same", 0.85, SPEED,
                 tuple, environment=AVX2, measured_as="sgemm"),
+    Requirement("avx2-half", "`hgemm` with AVX2 only", SHAPES, "NumPy FP32 with the same", 0.85,
+                SPEED, tuple, environment=AVX2, measured_as="hgemm"),
 )  # fmt: skip
 
 
