@@ -383,7 +383,7 @@ struct mfa_winograd_parameters {
   uint64_t plane, leading, block;
 };
 
-#define MFA_CAST_PER_THREAD 8  // elements a thread of `cast` converts
+#define MFA_CAST_PER_THREAD 16  // elements a thread of `cast` converts
 
 // ---- Threadgroup memory, in bytes. `element` is sizeof(float) with MFA_CONSTANT_TILE_FLOAT, else
 // the size of the storage type.

@@ -59,11 +59,9 @@ class Grid final : public Job {
   uint64_t count() const { return count_; }
   const Code& code() const { return *(linear_ ? linear_ : general_); }
   /// By what a threadgroup took last time; 0: not known.
-  uint64_t expected_nanoseconds() const {
-    return count_ * __atomic_load_n(&code().group_nanoseconds, __ATOMIC_RELAXED);
-  }
+  uint64_t expected_nanoseconds() const { return count_ * each_nanoseconds(); }
   void set_chunk_for(unsigned helpers) {
-    uint64_t each = expected_nanoseconds() / count_;
+    uint32_t each = each_nanoseconds();
     if (each == 0) return;
     uint64_t share = helpers == 0 ? count_ : count_ / (8 * (uint64_t(helpers) + 1));
     chunk_ = std::max<uint64_t>(1, std::min(claim_nanoseconds / each, share));
@@ -115,7 +113,11 @@ class Grid final : public Job {
       uint64_t first = next_.fetch_add(chunk_, std::memory_order_relaxed);
       if (first >= count_) break;
       uint64_t end = std::min(count_, first + chunk_);
-      for (uint64_t index = first; index < end; ++index) run_group(arena, index);
+      Order::Position position = order_.position(first);
+      for (uint64_t index = first; index < end; ++index) {
+        run_group(arena, position);
+        order_.advance(position);
+      }
       done += end - first;
       if (end == count_) break;
       if (limited && nanoseconds_since(start) >= limit) break;
@@ -130,7 +132,11 @@ class Grid final : public Job {
     const uint64_t expected = expected_nanoseconds();
     if (expected == 0 || expected >= alone_nanoseconds) return true;
     thread_local unsigned small_ones = 0;
-    return ++small_ones % 8 == 0;
+    return ++small_ones % 32 == 0;
+  }
+
+  uint32_t each_nanoseconds() const {
+    return __atomic_load_n(&code().group_nanoseconds, __ATOMIC_RELAXED);
   }
 
   static uint32_t simdgroups_of(uint32_t threads) {
@@ -142,11 +148,11 @@ class Grid final : public Job {
     __atomic_store_n(&code().group_nanoseconds, value, __ATOMIC_RELAXED);
   }
 
-  void run_group(Arena& arena, uint64_t index) const {
+  void run_group(Arena& arena, const Order::Position& position) const {
     mfa_group group{};
     group.launch = &dispatch_.launch;
     group.threadgroup = arena.threadgroup.reserve(0);
-    order_.position(index, group.position);
+    std::copy(std::begin(position.at), std::end(position.at), group.position);
     group_size(dispatch_, group.position, group.size);
     group.simdgroups = simdgroups_of(threads_in(group.size));
     const Code& code = *(shape_of(group.size) == Shape::linear ? linear_ : general_);
@@ -223,12 +229,6 @@ Result<void> found(const Dispatch& dispatch) {
   return {};
 }
 
-bool is_empty(const mfa_launch& launch) {
-  for (int axis = 0; axis < 3; ++axis)
-    if (launch.threadgroups_per_grid[axis] == 0 || launch.threads_per_grid[axis] == 0) return true;
-  return false;
-}
-
 /// How many threads beside the caller the dispatch is worth.
 unsigned helpers_for(const Code& code, uint64_t groups) {
   unsigned workers = Pool::instance().workers();
@@ -270,13 +270,14 @@ void set_threadgroup_memory(Dispatch& dispatch, uint32_t static_bytes,
 
 Shapes shapes(const Dispatch& dispatch) {
   const mfa_launch& launch = dispatch.launch;
-  Shapes result;
-  if (is_empty(launch)) return result;
+  for (int axis = 0; axis < 3; ++axis)
+    if (launch.threadgroups_per_grid[axis] == 0 || launch.threads_per_grid[axis] == 0) return {};
   if (dispatch.uniform) {
-    (shape_of(launch.threads_per_group) == Shape::linear ? result.linear : result.general) = true;
-    return result;
+    const bool linear = shape_of(launch.threads_per_group) == Shape::linear;
+    return {linear, !linear};
   }
   // Along each axis the groups have at most two sizes: that of the first and that of the last.
+  Shapes result;
   for (int corner = 0; corner < 8; ++corner) {
     uint32_t position[3], size[3];
     for (int axis = 0; axis < 3; ++axis)
@@ -287,19 +288,24 @@ Shapes shapes(const Dispatch& dispatch) {
   return result;
 }
 
-Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general) {
-  if (is_empty(dispatch.launch)) return {};
-  const Shapes needed = shapes(dispatch);
+Caller::~Caller() {
+  if (arena_) Pool::instance().return_arena(std::unique_ptr<Arena>(arena_));
+}
+
+Arena* Caller::arena() {
+  if (!arena_) arena_ = Pool::instance().take_arena().release();
+  return arena_;
+}
+
+Result<void> run(const Dispatch& dispatch, Shapes needed, const Code* linear, const Code* general,
+                 Caller& caller) {
+  if (!needed.linear && !needed.general) return {};
   if (auto checked = check(dispatch, needed, linear, general); !checked) return checked;
   Grid grid(dispatch, needed, linear, general);
 
-  Pool& pool = Pool::instance();
-  std::unique_ptr<Arena> arena = pool.take_arena();
   // Before any group runs: the caller alone can finish what it begins.
-  if (!arena || !grid.reserve(*arena)) {
-    if (arena) pool.return_arena(std::move(arena));
-    return no_memory(dispatch);
-  }
+  Arena* arena = caller.arena();
+  if (!arena || !grid.reserve(*arena)) return no_memory(dispatch);
 
   unsigned helpers = helpers_for(grid.code(), grid.count());
   uint64_t expected = grid.expected_nanoseconds();
@@ -308,26 +314,26 @@ Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* gener
   bool finished = helpers == 0 || small;
   if (finished) finished = grid.claim(*arena, helpers == 0 ? UINT64_MAX : 2 * alone_nanoseconds);
   if (!finished) {
+    Pool& pool = Pool::instance();
     pool.publish(grid, helpers);
     grid.claim(*arena, UINT64_MAX);
     pool.retire(grid);
   }
-  pool.return_arena(std::move(arena));
   return found(dispatch);
 }
 
-void run_together(std::vector<Work>& works) {
+void run_together(std::vector<Work>& works, Caller& caller) {
   std::deque<Grid> grids;
   std::vector<Work*> begun;
   Pool& pool = Pool::instance();
-  std::unique_ptr<Arena> arena = pool.take_arena();
+  Arena* arena = caller.arena();
   uint64_t groups = 0, expected = 0;
   bool known = true;
   unsigned helpers = UINT_MAX;
   for (Work& work : works) {
     const Dispatch& dispatch = work.dispatch;
-    if (is_empty(dispatch.launch)) continue;
-    const Shapes needed = shapes(dispatch);
+    const Shapes needed = work.needed;
+    if (!needed.linear && !needed.general) continue;
     work.result = check(dispatch, needed, work.linear, work.general);
     if (!work.result) continue;
     Grid& grid = grids.emplace_back(dispatch, needed, work.linear, work.general);
@@ -351,7 +357,6 @@ void run_together(std::vector<Work>& works) {
     batch.claim(*arena);
     if (helpers) pool.retire(batch);
   }
-  if (arena) pool.return_arena(std::move(arena));
   for (Work* work : begun) work->result = found(work->dispatch);
 }
 

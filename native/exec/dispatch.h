@@ -45,19 +45,38 @@ struct Shapes {
 };
 Shapes shapes(const Dispatch& dispatch);
 
-/// Runs every threadgroup and returns when all have ended; an error if a check has found something.
-/// `general` may be null if shapes() says so. May be called from several threads at once.
-Result<void> run(const Dispatch& dispatch, const Code* linear, const Code* general);
+struct Arena;
 
-/// One of several dispatches that may run at the same time, with the code it needs and, afterwards,
+/// Working memory of a thread that runs dispatches one after the other.
+class Caller {
+ public:
+  Caller() = default;
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+  ~Caller();
+  /// Null if there is no memory.
+  Arena* arena();
+
+ private:
+  Arena* arena_ = nullptr;
+};
+
+/// Runs every threadgroup and returns when all have ended; an error if a check has found something.
+/// `needed` is shapes(dispatch), and code that it does not name may be null. May be called from
+/// several threads at once, each with a caller of its own.
+Result<void> run(const Dispatch& dispatch, Shapes needed, const Code* linear, const Code* general,
+                 Caller& caller);
+
+/// One of several dispatches that may run at the same time, with what run() takes and, afterwards,
 /// how it ended.
 struct Work {
   Dispatch dispatch;
+  Shapes needed;
   const Code *linear = nullptr, *general = nullptr;
   Result<void> result = {};
 };
 /// Runs them all and returns when all have ended.
-void run_together(std::vector<Work>& works);
+void run_together(std::vector<Work>& works, Caller& caller);
 
 /// Number of worker threads (MFA_THREADS, else the CPUs this process may use).
 unsigned workers();

@@ -53,9 +53,9 @@ struct Commands::Dispatch : Record {
   void set_grid(const Grid& grid);
   exec::Dispatch expand();
   exec::Traced traced() const;
-  Result<void> find_code(const exec::Dispatch& dispatch, const exec::Code* code[2]) const;
+  Result<void> find_code(exec::Shapes shapes, const exec::Code* code[2]) const;
   void expect(exec::Validation& validation);
-  Result<void> run();
+  Result<void> run(exec::Caller& caller);
 };
 
 struct Commands::Indirect : Record {
@@ -63,7 +63,7 @@ struct Commands::Indirect : Record {
   const uint32_t* counts = nullptr;
 
   Indirect() : Record(Kind::indirect) {}
-  Result<void> run() const;
+  Result<void> run(exec::Caller& caller) const;
 };
 
 struct Commands::Transfer : Record {
@@ -101,7 +101,7 @@ struct Commands::Signal : Record {
 Commands::Commands() : id_(next_id++) {}
 Commands::~Commands() = default;
 
-void Commands::keep(const std::shared_ptr<const Memory>& memory) {
+void Commands::keep(const std::shared_ptr<Memory>& memory) {
   if (memory->last_keeper.load(std::memory_order_relaxed) == id_) return;
   memory->last_keeper.store(id_, std::memory_order_relaxed);
   kept_.push_back(memory);
@@ -209,7 +209,7 @@ void Commands::Dispatch::expect(exec::Validation& validation) {
   validation.threadgroup_bytes = threadgroup_bytes;
 }
 
-Result<void> Commands::Dispatch::run() {
+Result<void> Commands::Dispatch::run(exec::Caller& caller) {
   exec::Dispatch dispatch = expand();
   exec::Validation validation;
   if (kernel->validated()) {
@@ -221,10 +221,11 @@ Result<void> Commands::Dispatch::run() {
     named = traced();
     dispatch.traced = &named;
   }
+  const exec::Shapes needed = exec::shapes(dispatch);
   const exec::Code* code[2] = {};
-  auto found = find_code(dispatch, code);
+  auto found = find_code(needed, code);
   if (!found) return found;
-  auto ran = exec::run(dispatch, code[0], code[1]);
+  auto ran = exec::run(dispatch, needed, code[0], code[1], caller);
   if (!ran) return Error{"kernel '" + kernel->name() + "': " + ran.error()};
   return {};
 }
@@ -242,12 +243,10 @@ exec::Traced Commands::Dispatch::traced() const {
 }
 
 /// The variants of the kernel that the grid needs; compiles those that were never needed before.
-Result<void> Commands::Dispatch::find_code(const exec::Dispatch& dispatch,
-                                           const exec::Code* code[2]) const {
-  const exec::Shapes shapes = exec::shapes(dispatch);
+Result<void> Commands::Dispatch::find_code(exec::Shapes shapes, const exec::Code* code[2]) const {
   const bool needed[2] = {shapes.linear, shapes.general};
   // dispatchThreads may leave groups at the edge that are not what the pipeline promised.
-  const bool whole = kernel->whole_simdgroups() && dispatch.uniform;
+  const bool whole = kernel->whole_simdgroups() && uniform;
   const exec::Shape variants[2] = {whole ? exec::Shape::whole : exec::Shape::linear,
                                    exec::Shape::general};
   for (int i = 0; i < 2; ++i) {
@@ -259,7 +258,7 @@ Result<void> Commands::Dispatch::find_code(const exec::Dispatch& dispatch,
   return {};
 }
 
-Result<void> Commands::Indirect::run() const {
+Result<void> Commands::Indirect::run(exec::Caller& caller) const {
   Grid grid{};
   for (int i = 0; i < 3; ++i) {
     grid.size[i] = counts[i];
@@ -269,7 +268,7 @@ Result<void> Commands::Indirect::run() const {
   if (!checked) return checked;
   if (grid.empty()) return {};
   dispatch->set_grid(grid);
-  return dispatch->run();
+  return dispatch->run(caller);
 }
 
 static size_t bytes_behind(const Kernel& kernel) {
@@ -355,12 +354,12 @@ void Commands::wait(std::shared_ptr<Event> event, uint64_t value) {
   last_->kind = Record::Kind::wait;
 }
 
-Result<void> Commands::play(Record* record) {
+Result<void> Commands::play(Record* record, exec::Caller& caller) {
   switch (record->kind) {
     case Record::Kind::dispatch:
-      return static_cast<Dispatch*>(record)->run();
+      return static_cast<Dispatch*>(record)->run(caller);
     case Record::Kind::indirect:
-      return static_cast<Indirect*>(record)->run();
+      return static_cast<Indirect*>(record)->run(caller);
     case Record::Kind::fill:
     case Record::Kind::copy:
       static_cast<Transfer*>(record)->run();
@@ -374,7 +373,7 @@ Result<void> Commands::play(Record* record) {
 }
 
 /// play(), and a slice of the trace.
-Result<void> Commands::play_traced(Record* record) {
+Result<void> Commands::play_traced(Record* record, exec::Caller& caller) {
   static const char* const kinds[] = {"", "", "fill", "copy", "signal", "wait"};
   exec::Traced traced;
   if (record->kind == Record::Kind::dispatch) {
@@ -385,7 +384,7 @@ Result<void> Commands::play_traced(Record* record) {
     traced.name = record->group ? record->group : kinds[static_cast<size_t>(record->kind)];
   }
   const double start = trace::now();
-  auto played = play(record);
+  auto played = play(record, caller);
   if (!played) traced.arguments.add("error", played.error());
   trace::slice("command", traced.name, start, trace::now(), traced.arguments);
   return played;
@@ -396,7 +395,7 @@ static Error in_group(const char* group, const std::string& message) {
 }
 
 /// The dispatches from `first` up to `end`. If several fail, the first one counts.
-Result<void> Commands::play_together(Record* first, Record* end) {
+Result<void> Commands::play_together(Record* first, Record* end, exec::Caller& caller) {
   std::vector<exec::Work> works;
   std::deque<exec::Validation> validations;
   std::deque<exec::Traced> traced;
@@ -410,15 +409,16 @@ Result<void> Commands::play_together(Record* first, Record* end) {
       record->expect(*work.dispatch.validation);
     }
     if (trace::on()) work.dispatch.traced = &traced.emplace_back(record->traced());
+    work.needed = exec::shapes(work.dispatch);
     const exec::Code* code[2] = {};
-    auto found = record->find_code(work.dispatch, code);
+    auto found = record->find_code(work.needed, code);
     if (!found) return in_group(record->group, found.error());
     work.linear = code[0];
     work.general = code[1];
     works.push_back(std::move(work));
     records.push_back(record);
   }
-  exec::run_together(works);
+  exec::run_together(works, caller);
   for (size_t i = 0; i < works.size(); ++i)
     if (!works[i].result)
       return in_group(records[i]->group,
@@ -428,6 +428,7 @@ Result<void> Commands::play_together(Record* first, Record* end) {
 
 Result<void> Commands::run() const {
   Result<void> result;
+  exec::Caller caller;
   for (Record *record = first_, *next; record; record = next) {
     next = record->next;
     if (!result) {
@@ -436,10 +437,10 @@ Result<void> Commands::run() const {
     }
     while (next && next->beside) next = next->next;
     if (next != record->next) {
-      result = play_together(record, next);
+      result = play_together(record, next, caller);
       continue;
     }
-    result = trace::on() ? play_traced(record) : play(record);
+    result = trace::on() ? play_traced(record, caller) : play(record, caller);
     if (!result) result = in_group(record->group, result.error());
   }
   return result;

@@ -14,6 +14,10 @@
 #include "metal/kernel.h"
 #include "metal/memory.h"
 
+namespace mfa::exec {
+class Caller;
+}
+
 namespace mfa::metal {
 
 class Commands {
@@ -24,7 +28,7 @@ class Commands {
   ~Commands();
 
   /// Holds on to what the records point at until the list is cleared.
-  void keep(const std::shared_ptr<const Memory>& memory);
+  void keep(const std::shared_ptr<Memory>& memory);
   void keep(const std::shared_ptr<const Kernel>& kernel);
   /// A copy of the bytes that lives as long as the records.
   unsigned char* copy_bytes(const void* bytes, size_t length);
@@ -62,9 +66,9 @@ class Commands {
   struct Transfer;
   struct Signal;
 
-  static Result<void> play(Record* record);
-  static Result<void> play_traced(Record* record);
-  static Result<void> play_together(Record* first, Record* end);
+  static Result<void> play(Record* record, exec::Caller& caller);
+  static Result<void> play_traced(Record* record, exec::Caller& caller);
+  static Result<void> play_together(Record* first, Record* end, exec::Caller& caller);
   void* take(size_t bytes, size_t alignment);
   template <class T>
   T* append(size_t extra_bytes = 0);

@@ -29,6 +29,7 @@ void Queue::abandon(Submission& submission) {
   const auto place = std::find_if(order_.begin(), order_.end(),
                                   [&](const auto& entry) { return entry.get() == &submission; });
   if (place != order_.end()) order_.erase(place);
+  if (closed_) posted_.notify_all();
   if (runner_ == std::thread::id() && ready()) start_worker();
 }
 
@@ -55,6 +56,7 @@ void Queue::drain(std::unique_lock<std::mutex>& lock, const Submission* until) {
     changed_.notify_all();
   }
   runner_ = previous;
+  if (closed_) posted_.notify_all();
   if (runner_ == std::thread::id() && ready()) start_worker();
 }
 
@@ -90,12 +92,12 @@ void Queue::wait_for_room() {
 void Queue::close() {
   std::lock_guard lock(mutex_);
   closed_ = true;
-  changed_.notify_all();
+  posted_.notify_all();
 }
 
 void Queue::start_worker() {
   if (worker_process_ == getpid()) {
-    changed_.notify_all();
+    posted_.notify_one();
     return;
   }
   // Without a worker, whoever waits for the submission runs it.
@@ -105,7 +107,7 @@ void Queue::start_worker() {
 void Queue::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] {
+    posted_.wait(lock, [&] {
       return (runner_ == std::thread::id() && ready()) || (closed_ && order_.empty());
     });
     if (closed_ && order_.empty()) return;

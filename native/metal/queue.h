@@ -50,7 +50,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
 
   const size_t capacity_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable posted_;   // the worker waits for what it may run,
+  std::condition_variable changed_;  // others for submissions to end: who waits is woken
   std::deque<std::shared_ptr<Submission>> order_;
   std::vector<const Submission*> running_;  // more than one where a handler waits for a later one
   size_t in_flight_ = 0;

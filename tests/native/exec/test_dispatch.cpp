@@ -61,15 +61,22 @@ Dispatch dispatch_of(Seen& seen) {
   return dispatch;
 }
 
+auto run(const Dispatch& dispatch, const Code* linear, const Code* general) {
+  Caller caller;
+  return mfa::exec::run(dispatch, shapes(dispatch), linear, general, caller);
+}
+
 void order_visits_every_group_once() {
   const uint32_t grids[][3] = {{1, 1, 1}, {7, 1, 1}, {5, 8, 1}, {3, 13, 2}, {1, 9, 4}};
   for (const auto& grid : grids) {
     Order order(grid);
     std::set<std::vector<uint32_t>> all;
     uint32_t count = grid[0] * grid[1] * grid[2];
+    Order::Position next = order.position(0);
     for (uint32_t i = 0; i < count; ++i) {
-      uint32_t p[3];
-      order.position(i, p);
+      const auto [p, first_row, rows] = order.position(i);
+      CHECK(std::equal(p, p + 3, next.at) && first_row == next.first_row && rows == next.rows);
+      order.advance(next);
       CHECK(p[0] < grid[0] && p[1] < grid[1] && p[2] < grid[2]);
       all.insert({p[0], p[1], p[2]});
     }

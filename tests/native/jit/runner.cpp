@@ -29,7 +29,8 @@ std::string run_kernel(Path path, const std::string& text, std::vector<Bytes>& b
     if (!code) return code.error();
     codes[int(shape)] = *code;
   }
-  auto done = mfa::exec::run(dispatch, codes[0], codes[1]);
+  mfa::exec::Caller caller;
+  auto done = mfa::exec::run(dispatch, needed, codes[0], codes[1], caller);
   return done ? "" : done.error();
 }
 
