@@ -3,6 +3,7 @@
 #pragma once
 
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/Target/TargetMachine.h"
 
 namespace mfa::simd::tiles {
 
@@ -19,6 +20,7 @@ llvm::Value* convert(llvm::IRBuilderBase& b, llvm::Value* tile, llvm::Type* elem
 
 /// Chains of FP32-accumulating multiplications -> calls of register-blocked functions
 /// (tile_kernel.h) on operands in memory. Returns the scratch bytes used from now on.
-uint32_t group_multiplications(llvm::Function& function, uint32_t scratch_bytes);
+uint32_t group_multiplications(llvm::Function& function, const llvm::TargetMachine& target,
+                               uint32_t scratch_bytes);
 
 }  // namespace mfa::simd::tiles

@@ -15,6 +15,8 @@
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/Target/TargetMachine.h"
 #include "simd/tile_calls.h"
 #include "simd/tile_kernel.h"
 #include "simd/tile_move.h"
@@ -50,10 +52,11 @@ struct Chain {
 
 class Grouper {
  public:
-  Grouper(Function& f, uint32_t scratch) : f_(f), tree_(f), top_(scratch), b_(f.getContext()) {
-    StringRef features = f.getFnAttribute("target-features").getValueAsString();
-    lanes_ = features.contains("+avx512f") ? 16 : 8;
-    bfloat_products_ = lanes_ == 16 && features.contains("+avx512bf16");
+  Grouper(Function& f, const TargetMachine& target, uint32_t scratch)
+      : f_(f), tree_(f), top_(scratch), b_(f.getContext()) {
+    const MCSubtargetInfo& cpu = *target.getMCSubtargetInfo();
+    lanes_ = cpu.checkFeatures("+avx512f") ? 16 : 8;
+    bfloat_products_ = cpu.checkFeatures("+avx512bf16");
   }
 
   uint32_t run() {
@@ -585,10 +588,10 @@ class Grouper {
 
 }  // namespace
 
-uint32_t group_multiplications(Function& f, uint32_t scratch_bytes) {
+uint32_t group_multiplications(Function& f, const TargetMachine& target, uint32_t scratch_bytes) {
   bool any = false;
   for (Instruction& inst : instructions(f)) any |= tile_op(&inst) == TileOp::multiply;
-  return any ? Grouper(f, scratch_bytes).run() : scratch_bytes;
+  return any ? Grouper(f, target, scratch_bytes).run() : scratch_bytes;
 }
 
 }  // namespace mfa::simd::tiles

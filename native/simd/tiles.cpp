@@ -199,8 +199,8 @@ void write_tile(IRBuilderBase& b, Value* tile, Value* p, Value* row, Value* colu
                            address(b, t, address(b, t, p, row, r), column, c), align);
 }
 
-uint32_t lower(Function& f, uint32_t scratch_bytes) {
-  scratch_bytes = group_multiplications(f, scratch_bytes);
+uint32_t lower(Function& f, const TargetMachine& target, uint32_t scratch_bytes) {
+  scratch_bytes = group_multiplications(f, target, scratch_bytes);
   for (Instruction& inst : make_early_inc_range(instructions(f))) {
     TileOp op = tile_op(&inst);
     if (op == TileOp::none) continue;

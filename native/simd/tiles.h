@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/Target/TargetMachine.h"
 
 namespace mfa::simd::tiles {
 
@@ -24,6 +25,6 @@ llvm::Value* multiply(llvm::IRBuilderBase& b, llvm::Type* result, llvm::Value* a
 /// scratch memory (third parameter); chains of multiplications that share operands become calls of
 /// register-blocked functions added to the module. Returns the scratch bytes needed beyond
 /// `scratch_bytes`.
-uint32_t lower(llvm::Function& function, uint32_t scratch_bytes);
+uint32_t lower(llvm::Function& function, const llvm::TargetMachine& target, uint32_t scratch_bytes);
 
 }  // namespace mfa::simd::tiles

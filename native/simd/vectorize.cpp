@@ -70,7 +70,7 @@ Result<Vectorized> vectorize(air::Specialized& kernel, TargetMachine& target,
   kernel.kernel = f;
   // 4. Matrices, after cleaning so that their operands' addresses show.
   optimize(*f, target, false);
-  uint32_t scratch = tiles::lower(*f, emitter.scratch_bytes());
+  uint32_t scratch = tiles::lower(*f, target, emitter.scratch_bytes());
   // 5. The rest.
   for (Function& each : *kernel.module)
     if (!each.isDeclaration()) optimize(each, target, true);
