@@ -39,6 +39,13 @@ Outcome<std::shared_ptr<const Compiled>> compile(Commands& commands, const Probl
   return commands.device()->plans().get(*commands.device(), problem);
 }
 
+/// Memory for what the steps of one operation hand on.
+Outcome<std::shared_ptr<Buffer>> workspace(Commands& commands, uint64_t bytes) {
+  // A concurrent encoder's next operation would have to wait for memory that both use.
+  return commands.concurrent() ? Buffer::make(commands.device(), bytes, Storage::private_)
+                               : commands.workspace(bytes);
+}
+
 void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bindings) {
   bindings.add(MFA_SLOT_PARAMETERS, step.parameters);
   if (!step.backward.empty()) bindings.add(MFA_SLOT_BACKWARD_PARAMETERS, step.backward);
@@ -90,15 +97,28 @@ Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& ope
 }
 
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands) {
+  if (auto decode = as_decode(problem)) {
+    DecodeOperands few = {};
+    few.q = operands.q;
+    few.k = operands.k;
+    few.v = operands.v;
+    few.o = operands.o;
+    few.mask = operands.mask;
+    few.lse = operands.lse;
+    few.bias = operands.bias;
+    few.slopes = operands.slopes;
+    few.sinks = operands.sinks;
+    return encode(commands, *decode, few);
+  }
   auto found = compile(commands, problem);
   if (!found.ok()) return found.status();
   const Compiled& compiled = **found;
   const Plan& plan = compiled.plan;
-  Operand workspace;
+  Operand blocks;
   if (plan.workspace) {
-    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    auto buffer = workspace(commands, plan.workspace);
     if (!buffer.ok()) return buffer.status();
-    workspace.buffer = *buffer;
+    blocks.buffer = *buffer;
   }
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     Bindings bindings;
@@ -116,7 +136,7 @@ Status encode(Commands& commands, const Attention& problem, const AttentionOpera
     if (forward) bindings.add(MFA_SLOT_SINKS, operands.sinks);
     bindings.add(MFA_SLOT_ROW_STARTS, operands.row_starts);
     bindings.add(MFA_SLOT_COLUMN_STARTS, operands.column_starts);
-    bindings.add(MFA_SLOT_BLOCK_MASK, workspace);
+    bindings.add(MFA_SLOT_BLOCK_MASK, blocks);
     dispatch(commands, plan.steps[i], compiled.pipelines[i], bindings);
   }
   commands.count_operation();
@@ -131,7 +151,7 @@ Status encode(Commands& commands, const AttentionBackward& problem,
   const Plan& plan = compiled.plan;
   Operand summaries, sums, dq_sums;
   if (plan.workspace) {
-    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    auto buffer = workspace(commands, plan.workspace);
     if (!buffer.ok()) return buffer.status();
     summaries = {*buffer, 0};
     sums = {*buffer, plan.backward.sums};
@@ -177,7 +197,7 @@ Status encode(Commands& commands, const Decode& problem, const DecodeOperands& o
   const Plan& plan = compiled.plan;
   Operand parts;
   if (plan.workspace) {
-    auto buffer = Buffer::make(commands.device(), plan.workspace, Storage::private_);
+    auto buffer = workspace(commands, plan.workspace);
     if (!buffer.ok()) return buffer.status();
     parts.buffer = *buffer;
   }

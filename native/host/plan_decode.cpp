@@ -16,6 +16,9 @@ constexpr uint64_t block = 32;             // keys that a simdgroup takes at a t
 constexpr uint64_t keys_of_a_split = 256;  // fewer are not worth a part of their own
 constexpr uint64_t groups_per_worker = 4;  // so that a late worker costs little
 constexpr uint64_t groups_on_gpu = 512;
+// `attention` with so few queries, of so many elements together, does not fill tiles.
+constexpr uint64_t few_queries = 6, few_elements = 1024;
+constexpr uint64_t groups_of_few = 64;
 constexpr uint32_t threads = MFA_SIMDGROUP_SIZE;
 
 /// Queries of all heads that share K and V, cut into equal blocks that fit the registers.
@@ -133,6 +136,24 @@ Step merge_parts(const Attention& attention, uint64_t splits) {
 }
 
 }  // namespace
+
+std::optional<Decode> as_decode(const Attention& problem) {
+  const uint64_t width = std::max(problem.D, problem.Dv);
+  const bool few = problem.R != 0 && problem.R <= few_queries &&
+                   width <= few_elements / problem.R && width <= MFA_MAX_DECODE_CHUNKS * 32;
+  const bool contiguous = problem.k.column == 1 && problem.v.column == 1;
+  if (!few || !contiguous || problem.packed || problem.dropout != 0 ||
+      problem.sparsity == Sparsity::on || problem.H > INT32_MAX / 16)
+    return {};
+  Decode decode = {};
+  decode.attention = problem;
+  decode.kv_type = problem.type;
+  // Results of attention must not depend on the number of workers.
+  uint64_t groups = std::max<uint64_t>(problem.B * problem.Hkv * rows_of(problem).blocks, 1);
+  decode.splits = (uint32_t)std::clamp<uint64_t>(round_up(groups_of_few, groups) / groups, 1,
+                                                 problem.C / keys_of_a_split + 1);
+  return decode;
+}
 
 Outcome<Plan> plan(const Device& device, const Decode& problem) {
   const Attention& attention = problem.attention;

@@ -73,6 +73,35 @@ def forward(shape: Shape, dtype: Any, peers: tuple[str, ...] = ()) -> Case:
     )
 
 
+def few_queries(dtype: Any, kv_heads: int, queries: int) -> Case:
+    """As a language model of 32 heads that goes on after 2048 words."""
+    heads, keys, width = 32, 2048, 128
+    q = random((1, heads, queries, width), dtype, 1)
+    k, v = (random((1, kv_heads, keys, width), dtype, seed) for seed in (2, 3))
+    out = np.empty_like(q)
+    contenders: dict[str, Call] = {OURS: lambda: pymfa.attention(q, k, v, out=out)}
+    torch = optional_torch()
+    if torch is not None:
+        tensors = [torch_tensor(torch, x) for x in (q, k, v)]
+        sdpa = torch.nn.functional.scaled_dot_product_attention
+        grouped = kv_heads != heads
+        contenders[torch_name(dtype)] = lambda: sdpa(*tensors, enable_gqa=grouped)
+
+    def error() -> float:
+        part, *whole = (x[-1, -1].astype(np.float64) for x in (q, k, v))
+        return distance(out[-1, -1], softmax_attention(part, *whole))
+
+    return Case(
+        op="queries",
+        label=f"{queries} to {keys} keys, {heads} heads on {kv_heads}, {np.dtype(dtype).name}",
+        size=queries,
+        contenders=contenders,
+        against=next((peer for peer in contenders if peer != OURS), ""),
+        work=4.0 * heads * queries * keys * width,
+        error=error,
+    )
+
+
 def required(dtype: Any) -> Iterator[Case]:
     for shape in REQUIRED:
         yield forward(shape, dtype, (torch_name(dtype),))

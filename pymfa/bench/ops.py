@@ -79,6 +79,14 @@ OPS = {
         ),
     ),
     "attention": Op((128, 512, 1024, 2048), (partial(heads, float16), partial(heads, float32))),
+    "queries": Op(
+        (1, 4),
+        tuple(
+            partial(attention.few_queries, dtype, kv_heads)
+            for dtype in (float32, float16)
+            for kv_heads in (32, 8)
+        ),
+    ),
     "training": Op((1024, 2048), (partial(gradients, float16), partial(gradients, float32))),
     "decode": Op(
         (decoding.KEYS,),

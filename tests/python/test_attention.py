@@ -137,6 +137,23 @@ def test_wide_heads(device: pymfa.Device, dtype: Any, index: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+@pytest.mark.parametrize("mask", ["none", "full", "additive"])
+@pytest.mark.parametrize("queries", [1, 2, 6, 7])
+def test_few_queries(fast: pymfa.Device, dtype: Any, queries: int, mask: str) -> None:
+    """Up to 6 stream the keys, in parts that are merged; 7 take tiles."""
+    check(dtype, fast, {
+        "batch": 2, "heads": (6, 2), "length": (queries, 1300), "width": (72, 40),
+        "layout": "BNHD", "ways": ("columns", "padded", "packed"), "causal": "lower_right",
+        "mask": mask, "scale": None, "seed": 0,
+    })  # fmt: skip
+    desc = pymfa.AttentionDesc(queries, 1300, 72, H=6, Hkv=2)
+    told = fast.explain(desc)
+    assert (told.kernel == "decode") == (queries <= 6)
+    if queries <= 6:
+        assert told.reason.startswith("few queries") and told.dispatches == 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 @pytest.mark.parametrize("causal", [False, True])
 def test_longer(fast: pymfa.Device, dtype: Any, causal: bool) -> None:
     check(dtype, fast, {

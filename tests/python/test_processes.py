@@ -32,6 +32,8 @@ for dtype, multiply in ((np.float32, pymfa.sgemm), (np.float16, pymfa.hgemm)):
     q, k, v = (random(size, 3, 100 + size, 24).astype(dtype)[:1] for size in (1, 2, 2))
     for options in ({}, {"causal": True}, {"mask": random(101, 102) > 0}):
         digest.update(pymfa.attention(q, k, v, **options).tobytes())
+    q, k = random(1, 2, 3, 64).astype(dtype), random(1, 2, 3000, 64).astype(dtype)
+    digest.update(pymfa.attention(q, k, k, causal=True).tobytes())  # in parts
     digest.update(pymfa.cast(random(9, 1003).astype(dtype), pymfa.bfloat16).tobytes())
 print(digest.hexdigest())
 """
