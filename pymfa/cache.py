@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import FLOATS, Array, expect_dtype, operand
 from .errors import InvalidValue
+from .replay import HOLDERS
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class QuantizedKV:
             for x in (self.scales, self.biases)
         )
         return self.numbers().astype(np.float32) * scales + biases
+
+
+HOLDERS[QuantizedKV] = ("values", "scales", "biases", "bits", "group_size")
 
 
 def expect_form(name: str, bits: Any, group_size: Any) -> None:

@@ -148,17 +148,17 @@ def attention_decode(
     Everything else is as in attention, but causal, so that the last query sees every key, is the
     default.
     """
-    with find(device, q, *_arrays(k), *_arrays(v), out).commands() as commands:
-        lse = None
-        if return_lse:
-            shape = view("q", q).shape
-            rows = (shape[0], shape[2], shape[1]) if layout == "BNHD" else shape[:3]
-            lse = np.full(rows, -np.inf, np.float32)
-        result = decode.encode(
-            commands, q, k, v, lengths=lengths, block_table=block_table, causal=causal, scale=scale,
-            mask=mask, bias=bias, window=window, soft_cap=soft_cap, alibi=alibi, sinks=sinks,
-            splits=splits, layout=layout, out=out, out_dtype=out_dtype, lse=lse, copy=True,
-        )  # fmt: skip
+    lse = None
+    if return_lse:
+        shape = view("q", q).shape
+        rows = (shape[0], shape[2], shape[1]) if layout == "BNHD" else shape[:3]
+        lse = np.full(rows, -np.inf, np.float32)
+    result = decode.run(
+        find(device, q, *_arrays(k), *_arrays(v), out), q, k, v, lengths=lengths,
+        block_table=block_table, causal=causal, scale=scale, mask=mask, bias=bias, window=window,
+        soft_cap=soft_cap, alibi=alibi, sinks=sinks, splits=splits, layout=layout, out=out,
+        out_dtype=out_dtype, lse=lse,
+    )  # fmt: skip
     return (result, lse) if return_lse else result
 
 

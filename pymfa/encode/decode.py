@@ -21,17 +21,42 @@ from ..arrays import (
 from ..cache import QuantizedKV, expect_form
 from ..errors import InvalidType, InvalidValue, Unsupported
 from ..problem import LAYOUTS, TYPES, choice
+from ..replay import Remembered
 from . import heads, scores
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from ..commands import Commands
+    from ..hardware import Device
 
 _NAME = "attention_decode"
 
 
 def encode(
+    commands: Commands, q: Any, k: Any, v: Any, *, lengths: Any = None, block_table: Any = None,
+    **options: Any,
+) -> Array:  # fmt: skip
+    """`copy`: q may be copied where no kernel reads it. Caches never are."""
+    if lengths is None and block_table is None:
+        return _all_keys(commands, q, k, v, **options)
+    return _encode(commands, q, k, v, lengths=lengths, block_table=block_table, **options)
+
+
+def run(
+    device: Device, q: Any, k: Any, v: Any, *, lengths: Any = None, block_table: Any = None,
+    **options: Any,
+) -> Array:  # fmt: skip
+    """The same for a single call, which is waited for."""
+    if lengths is None and block_table is None:
+        return _all_keys.run(device, q, k, v, **options)
+    with device.commands() as commands:
+        return _encode(
+            commands, q, k, v, lengths=lengths, block_table=block_table, copy=True, **options
+        )
+
+
+def _encode(
     commands: Commands,
     q: Any,
     k: Any,
@@ -47,7 +72,6 @@ def encode(
     copy: bool = False,
     **options: Any,
 ) -> Array:
-    """`copy`: q may be copied where no kernel reads it. Caches never are."""
     commands.encoding(_NAME)
     choice(f"{_NAME}: layout", layout, LAYOUTS)
     q = _four("q", q, layout)
@@ -111,6 +135,7 @@ def encode(
         kv_type=native.number(TYPES[k.dtype.name]), splits=_splits(splits),
         has_lengths=counts is not None,
     )  # fmt: skip
+    native.keep(desc, options_desc)
     operands = native.struct("mfa_decode_operands")
     checked.set(commands, options_desc, operands)
     heads.put(commands, options_desc, operands, {"q": q, "o": target}, outputs=["o"])
@@ -129,6 +154,10 @@ def encode(
         heads.put_sums(commands, options_desc, operands, "lse", sums, output=True)
     native.operation("mfa_attention_decode", commands.handle, desc, operands)
     return result
+
+
+# What is in lengths and tables is looked at in every call.
+_all_keys = Remembered(_encode)
 
 
 class _Cache:

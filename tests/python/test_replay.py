@@ -114,6 +114,12 @@ def attention(device, **options):
     return lambda: pymfa.attention(q, k, v, device=device, **options)
 
 
+def decoding(device, store=lambda x: x):
+    q = values(2, 4, 1, 64)
+    k, v = (store(values(2, 2, 70, 64)) for _ in "kv")
+    return lambda: pymfa.attention_decode(q, k, v, device=device)
+
+
 def quantized(device):
     a, b = values(3, 64), pymfa.quantize(values(40, 64))
     return lambda: pymfa.qgemm(a, b, device=device)
@@ -144,6 +150,8 @@ CALLS = {
     "mask and bias": partial(attention, mask=np.tri(9) > 0, bias=values(3, 9, 9)),
     "slopes and sinks": partial(attention, alibi=values(3), sinks=values(3)),
     "a scale of NumPy's": partial(attention, scale=np.float32(0.1)),  # is not remembered
+    "decoding": decoding,
+    "decoding from 8 bits": partial(decoding, store=pymfa.quantize_kv),
     "quantized": quantized,
     "palettized": palettized,
     "kept": kept,
@@ -187,6 +195,24 @@ def test_log_sum_exps_are_written(device):
     for _ in range(2):
         for one, other in zip(first, pymfa.attention(q, k, v, return_lse=True), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_lengths_and_tables_are_looked_at_each_time(device):
+    q, k, v = values(2, 2, 1, 32), values(2, 2, 9, 32), values(2, 2, 9, 32)
+    lengths, table = np.array([9, 4], np.uint32), np.array([[0], [1]], np.uint32)
+    given = partial(pymfa.attention_decode, q, k, v, lengths=lengths, block_table=table)
+    first = given()
+    lengths[:] = 4, 9
+    second = given()
+    assert (first != second).any()
+    lengths[0] = 10
+    with pytest.raises(InvalidValue, match="lengths has 10"):
+        given()
+    lengths[0], table[0] = 4, 2
+    with pytest.raises(InvalidValue, match="page 2"):
+        given()
+    table[0] = 0
+    np.testing.assert_array_equal(given(), second)
 
 
 def test_dropout_is_drawn_anew(device):
