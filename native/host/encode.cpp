@@ -39,11 +39,15 @@ Outcome<std::shared_ptr<const Compiled>> compile(Commands& commands, const Probl
   return commands.device()->plans().get(*commands.device(), problem);
 }
 
+/// What the device keeps of such memory; more goes back to the system after each use.
+constexpr uint64_t most_kept = 16 << 20;
+
 /// Memory for what the steps of one operation hand on.
 Outcome<std::shared_ptr<Buffer>> workspace(Commands& commands, uint64_t bytes) {
   // A concurrent encoder's next operation would have to wait for memory that both use.
-  return commands.concurrent() ? Buffer::make(commands.device(), bytes, Storage::private_)
-                               : commands.workspace(bytes);
+  if (commands.concurrent() || bytes > most_kept)
+    return Buffer::make(commands.device(), bytes, Storage::private_);
+  return commands.workspace(bytes);
 }
 
 void dispatch(Commands& commands, const Step& step, void* pipeline, Bindings& bindings) {
