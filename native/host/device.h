@@ -41,6 +41,7 @@ class Device : public std::enable_shared_from_this<Device> {
   uint64_t max_threadgroup_memory = 0, max_buffer_length = 0, page_size = 0;
   uint64_t cache_size = 8 << 20;  // what the device does not tell is taken to be this
   bool unified_memory = true;
+  bool avx512() const { return description.find("avx512") != std::string::npos; }
 
   /// Rows that are tried before the built-in tuning tables; null: none. Once set they stay as long
   /// as the device, because plans point to them.

@@ -101,7 +101,7 @@ Status encode(Commands& commands, const Qgemm& problem, const QgemmOperands& ope
 }
 
 Status encode(Commands& commands, const Attention& problem, const AttentionOperands& operands) {
-  if (auto decode = as_decode(problem)) {
+  if (auto decode = as_decode(*commands.device(), problem)) {
     DecodeOperands few = {};
     few.q = operands.q;
     few.k = operands.k;

@@ -69,7 +69,7 @@ Outcome<Plan> plan(const Device& device, const Cast& problem);
 Outcome<Plan> plan(const Device& device, const Convolution& problem);
 Outcome<Plan> plan(const Device& device, const AttentionBackward& problem);
 /// The problem as one of `decode`, if that does it in less time than tiles: few queries.
-std::optional<Decode> as_decode(const Attention& problem);
+std::optional<Decode> as_decode(const Device& device, const Attention& problem);
 /// Into how many command buffers of the intended length the steps go.
 uint32_t command_buffers(const Device& device, const Plan& plan);
 /// The transform of the weights alone, and the bytes it gives.

@@ -109,7 +109,7 @@ Outcome<Plan> plan(const Device& device, const Attention& problem) {
   MFA_TRY(check_attention_sizes(problem));
   Plan plan;
   if (problem.R == 0) return plan;
-  if (auto decode = as_decode(problem)) {
+  if (auto decode = as_decode(device, problem)) {
     auto few = host::plan(device, *decode);
     if (few.ok())
       few->reason = few->steps.size() > 1 ? "few queries: keys are split and merged"

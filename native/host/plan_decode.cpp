@@ -16,8 +16,9 @@ constexpr uint64_t block = 32;             // keys that a simdgroup takes at a t
 constexpr uint64_t keys_of_a_split = 256;  // fewer are not worth a part of their own
 constexpr uint64_t groups_per_worker = 4;  // so that a late worker costs little
 constexpr uint64_t groups_on_gpu = 512;
-// `attention` with so few queries, of so many elements together, does not fill tiles.
-constexpr uint64_t few_queries = 6, few_elements = 1024;
+// `attention` with so few queries, of so many elements together, does not fill tiles. Sums over
+// lanes, of which each query needs one, are cheaper with AVX-512.
+constexpr uint64_t few_queries = 6, few_queries_avx512 = 8, few_elements = 1024;
 constexpr uint64_t groups_of_few = 64;
 constexpr uint32_t threads = MFA_SIMDGROUP_SIZE;
 
@@ -137,9 +138,10 @@ Step merge_parts(const Attention& attention, uint64_t splits) {
 
 }  // namespace
 
-std::optional<Decode> as_decode(const Attention& problem) {
+std::optional<Decode> as_decode(const Device& device, const Attention& problem) {
   const uint64_t width = std::max(problem.D, problem.Dv);
-  const bool few = problem.R != 0 && problem.R <= few_queries &&
+  const bool few = problem.R != 0 &&
+                   problem.R <= (device.avx512() ? few_queries_avx512 : few_queries) &&
                    width <= few_elements / problem.R && width <= MFA_MAX_DECODE_CHUNKS * 32;
   const bool contiguous = problem.k.column == 1 && problem.v.column == 1;
   if (!few || !contiguous || problem.packed || problem.dropout != 0 ||
