@@ -16,6 +16,9 @@
 
 namespace mfa::host {
 
+struct Compiled;
+struct TileTables;
+
 enum class State { encoding = 1, committed = 2, completed = 3, failed = 4 };
 
 /// Called with how the commands ended.
@@ -79,6 +82,15 @@ class Commands {
     ++operations_;
     end_uses();
   }
+
+  /// What the latest operation was planned as: a batch often has many alike in a row.
+  struct LatestPlan {
+    const void* kind = nullptr;  // of problem; null: none yet
+    const TileTables* tiles = nullptr;
+    std::shared_ptr<const Compiled> compiled;
+    alignas(8) unsigned char problem[1024];
+  };
+  LatestPlan& latest_plan() { return latest_plan_; }
 
   /// Memory for the steps of one operation; the next operation's may be the same.
   Outcome<std::shared_ptr<Buffer>> workspace(uint64_t bytes);
@@ -147,6 +159,7 @@ class Commands {
   uint32_t steps_ = 0;  // of the operation so far
   std::vector<Use> uses_, own_uses_;
   uint32_t operations_ = 0;
+  LatestPlan latest_plan_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 

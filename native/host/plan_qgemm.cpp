@@ -24,8 +24,7 @@ KernelDescriptor kernel_of(const Device& device, const Qgemm& problem, const Qge
     kernel.set("palette_axis", MFA_CONSTANT_PALETTE_AXIS, (uint32_t)problem.palette_columns);
   kernel.set("msb_first", MFA_CONSTANT_MSB_FIRST, problem.msb_first);
   kernel.set("byte_rows", MFA_CONSTANT_BYTE_ROWS, byte_rows(problem));
-  if (problem.affine())
-    kernel.set("lookup", MFA_CONSTANT_LOOKUP, device.avx512());
+  if (problem.affine()) kernel.set("lookup", MFA_CONSTANT_LOOKUP, device.avx512());
   set_product(kernel, problem);
   kernel.set("vector", MFA_CONSTANT_VECTOR, tile.vector);
   set_tile(kernel, tile);
