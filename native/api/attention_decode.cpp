@@ -202,7 +202,7 @@ Status decode(mfa_commands commands, const mfa_decode_desc* desc,
   uint64_t kv_element = element_size(d.kv_type), stored_element = d.bits ? 1 : kv_element;
   Cache cache = cache_of(d);
   if (B == 0 || a.C == 0) cache.batches = 0;
-  Operands all;
+  Operands all(target.recent());
   host::DecodeOperands taken;
   const host::Strides row = {0, 0, 0, 1};
   MFA_TRY(all.take("q", given.q, {B, a.H, a.R, a.D}, a.q, element, Use::read, taken.q));
@@ -265,7 +265,7 @@ Status merge(mfa_commands commands, const mfa_merge_desc* desc,
   if (!checked.ok()) return checked.status();
   const host::Merge& m = *checked;
   uint64_t element = element_size(m.type);
-  Operands all;
+  Operands all(target.recent());
   host::MergeOperands taken;
   MFA_TRY(all.take("first", given.first, {m.B, m.H, m.R, m.Dv}, m.first, element, Use::read,
                    taken.first));

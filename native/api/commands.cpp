@@ -83,6 +83,7 @@ mfa_status mfa_commands_commit(mfa_commands commands) {
   return call("mfa_commands_commit", [&]() -> Status {
     auto found = use(commands, "commands");
     if (!found.ok()) return found.status();
+    (*found)->recent.clear();
     return (*found)->host->commit();
   });
 }
@@ -91,6 +92,7 @@ mfa_status mfa_commands_run(mfa_commands commands) {
   return call("mfa_commands_run", [&]() -> Status {
     auto found = use(commands, "commands");
     if (!found.ok()) return found.status();
+    (*found)->recent.clear();
     return (*found)->host->run();
   });
 }

@@ -212,7 +212,7 @@ Status transform_weights(mfa_commands commands, const mfa_convolution_desc* desc
   if (checked->weights == host::Weights::winograd)
     return failure(Code::invalid_argument,
                    "desc->weights is MFA_WEIGHTS_WINOGRAD, expected what is to be transformed");
-  Operands all;
+  Operands all(target.recent());
   host::ConvolutionOperands taken;
   MFA_TRY(take_weights(all, given, *checked, taken));
   uint64_t element = checked->type == MFA_TYPE_HALF ? 2 : 4;
@@ -234,7 +234,7 @@ Status convolution(mfa_commands commands, const mfa_convolution_desc* desc,
   // Without outputs nothing is read.
   bool any = c.images && c.K && c.output[0] && c.output[1] && c.output[2];
   uint64_t element = element_size(c.type), K = any ? c.K : 0, N = any ? c.images : 0;
-  Operands all;
+  Operands all(target.recent());
   host::ConvolutionOperands taken;
   MFA_TRY(take(all, "data", given.data, element, Use::read,
                {N, c.input[0], c.input[1], c.input[2], c.C}, taken.data));

@@ -2,6 +2,8 @@
 // The table behind all handles: slots are reused, each time under a new generation.
 #include "api/handles.h"
 
+#include <atomic>
+
 #include "base/light_lock.h"
 
 namespace mfa::api {
@@ -21,6 +23,7 @@ struct Slot {
 
 struct Table {
   LightLock lock;
+  std::atomic<uint64_t> releases{0};  // written under the lock
   std::vector<Slot> slots;
   std::vector<uint32_t> free;
 };
@@ -107,9 +110,12 @@ Outcome<std::shared_ptr<void>> release(Kind kind, uintptr_t handle) {
   Slot* slot = live(all, kind, handle);
   if (!slot) return problem(all, kind, handle, word(kind));
   if (--slot->references != 0) return std::shared_ptr<void>();
+  all.releases.store(all.releases.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   // Room for the index is there: the slot came from this list.
   all.free.push_back(static_cast<uint32_t>(handle));
   return std::move(slot->object);
 }
+
+uint64_t releases() { return table().releases.load(std::memory_order_acquire); }
 
 }  // namespace mfa::api

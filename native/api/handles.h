@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/error.h"
+#include "api/recent_buffers.h"
 #include "host/buffer.h"
 #include "host/commands.h"
 #include "host/library.h"
@@ -36,6 +37,7 @@ struct Pipeline {
 /// What lies behind mfa_commands.
 struct Commands {
   std::shared_ptr<host::Commands> host;
+  RecentBuffers recent;  // while they are filled
   std::mutex mutex;
   std::string error;  // as handed out
 };
@@ -51,6 +53,8 @@ Status use(Kind kind, uintptr_t handle, const char* name, const char* member, Co
 Status retain(Kind kind, uintptr_t handle);
 /// Returns the object if that was the last reference, for the caller to let go of.
 Outcome<std::shared_ptr<void>> release(Kind kind, uintptr_t handle);
+/// How many handles have ended so far.
+uint64_t releases();
 
 template <class Handle>
 struct HandleTraits;

@@ -8,6 +8,14 @@
 
 namespace mfa::api {
 
+Status Operands::find(mfa_buffer handle, const char* name, std::shared_ptr<host::Buffer>& buffer) {
+  if (recent_) return recent_->use(handle, name, buffer);
+  auto found = api::use(handle, name, ".buffer");
+  if (!found.ok()) return found.status();
+  buffer = std::move(*found);
+  return {};
+}
+
 Status Operands::take(const char* name, const mfa_operand& given, Footprint footprint,
                       uint64_t element_size, Use use, host::Operand& operand) {
   uint64_t needed = footprint.bytes();
@@ -16,9 +24,9 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
     return failure(Code::invalid_argument, "%s.buffer is NULL, %" PRIu64 " bytes are needed", name,
                    needed);
   }
-  auto found = api::use(given.buffer, name, ".buffer");
-  if (!found.ok()) return found.status();
-  const host::Buffer* buffer = found->get();
+  std::shared_ptr<host::Buffer> found;
+  MFA_TRY(find(given.buffer, name, found));
+  const host::Buffer* buffer = found.get();
   if (device_ && buffer->device != *device_)
     return failure(Code::invalid_argument,
                    "%s.buffer belongs to device \"%s\", the operands before it to \"%s\"", name,
@@ -38,11 +46,11 @@ Status Operands::take(const char* name, const mfa_operand& given, Footprint foot
   if (needed != 0 && use == Use::write && buffer->read_only)
     return failure(Code::read_only, "%s lies in a buffer that was wrapped as read-only", name);
   if (needed == 0) {
-    if (first) without_elements_ = std::move(*found);
+    if (first) without_elements_ = std::move(found);
     return {};
   }
   footprint.place(buffer->address + given.offset);
-  operand.buffer = std::move(*found);
+  operand.buffer = std::move(found);
   operand.offset = given.offset;
   if (count_ == most) return failure(Code::internal, "more than %zu operands", most);
   new (memory_ + count_++ * sizeof(Taken)) Taken{name, footprint, use};
@@ -104,6 +112,7 @@ Status Target::open(mfa_commands handle) {
   given_ = std::move(*commands);
   commands_ = given_->host.get();
   if (!commands_->operation_label().empty()) about(commands_->operation_label());
+  given_->recent.begin();
   auto encoder = commands_->encoder();
   return encoder.ok() ? Status() : encoder.status();
 }

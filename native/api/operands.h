@@ -20,6 +20,8 @@ struct Extent {
 /// The operands of one call, checked one after the other.
 class Operands {
  public:
+  /// `recent`: of the commands they are for, or null.
+  explicit Operands(RecentBuffers* recent) : recent_(recent) {}
   /// `name` is that of the header, e.g. "c". `footprint` gets its address. An operand without
   /// elements may be absent and stays so.
   Status take(const char* name, const mfa_operand& given, Footprint footprint,
@@ -40,6 +42,7 @@ class Operands {
     Footprint footprint;
     Use use;
   };
+  Status find(mfa_buffer handle, const char* name, std::shared_ptr<host::Buffer>& buffer);
   const Taken* begin() const { return reinterpret_cast<const Taken*>(memory_); }
   const Taken* end() const { return begin() + count_; }
 
@@ -48,6 +51,7 @@ class Operands {
   static_assert(std::is_trivially_destructible_v<Taken>);
   alignas(Taken) unsigned char memory_[most * sizeof(Taken)];
   size_t count_ = 0;
+  RecentBuffers* const recent_;
   // Of the first buffer, which its operand keeps, or `without_elements_`.
   const std::shared_ptr<host::Device>* device_ = nullptr;
   std::shared_ptr<host::Device> none_;
@@ -68,6 +72,8 @@ class Target {
 
   /// Before anything else is looked at: commands that cannot take operations are refused first.
   Status open(mfa_commands commands);
+  /// Of the caller's commands, if there are some.
+  RecentBuffers* recent() { return given_ ? &given_->recent : nullptr; }
   /// The commands to encode into; `device` is that of the operands.
   Outcome<host::Commands*> on(const std::shared_ptr<host::Device>& device);
   /// Commits and waits if the commands were made by `on`.

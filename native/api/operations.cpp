@@ -54,7 +54,7 @@ Status gemm(const char* function, uint32_t type, mfa_commands commands, const mf
   uint64_t batch = gemm.M && gemm.N ? gemm.batch : 0;
   bool product = gemm.K != 0 && gemm.alpha != 0;
   uint64_t element = element_size(type), inputs = product ? batch : 0;
-  Operands all;
+  Operands all(target.recent());
   host::GemmOperands taken;
   MFA_TRY(take(all, "a", given.a, element, Use::read,
                {{gemm.trans_a ? gemm.M : gemm.K, 1},
@@ -94,7 +94,7 @@ Status qgemm(mfa_commands commands, const mfa_qgemm_desc* desc,
            weight = element_size(qgemm.weight_type);
   auto packed = packed_bytes(qgemm);
   if (!packed.ok()) return packed.status();
-  Operands all;
+  Operands all(target.recent());
   host::QgemmOperands taken;
   MFA_TRY(take(all, "a", given.a, input, Use::read,
                {{qgemm.trans_a ? qgemm.M : qgemm.K, 1},
@@ -186,7 +186,7 @@ Status attention(mfa_commands commands, const mfa_attention_desc* desc,
   MFA_TRY(read_operands(operands, given));
   auto checked = problem_of(desc, given.lse.buffer != nullptr);
   if (!checked.ok()) return checked.status();
-  Operands all;
+  Operands all(target.recent());
   host::AttentionOperands taken;
   MFA_TRY(take_attention(all, *checked, given, Use::write, taken));
   return target.run(all, [&](host::Commands& on) { return host::encode(on, *checked, taken); });
@@ -211,7 +211,7 @@ Status attention_backward(mfa_commands commands, const mfa_attention_backward_de
     return failure(Code::invalid_argument,
                    "dq, dk, dv and dbias are absent, expected one at least");
 
-  Operands all;
+  Operands all(target.recent());
   host::AttentionBackwardOperands taken;
   MFA_TRY(take_attention(all, a, forward, Use::read, taken.forward));
   uint64_t element = element_size(a.type), batches = a.packed ? 1 : a.B;
@@ -243,7 +243,7 @@ Status cast(mfa_commands commands, const mfa_cast_desc* desc, const mfa_cast_ope
   auto checked = problem_of(desc);
   if (!checked.ok()) return checked.status();
   const host::Cast& cast = *checked;
-  Operands all;
+  Operands all(target.recent());
   host::CastOperands taken;
   MFA_TRY(take(all, "source", given.source, element_size(cast.source_type), Use::read,
                {{cast.count, 1}, {cast.rows, cast.source_stride}}, taken.source));

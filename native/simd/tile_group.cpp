@@ -370,18 +370,14 @@ class Grouper {
       begin_row();
       for (Chain* c : row) start(*c);
     }
-    for (auto& row : rows) {
-      std::vector<Chain*> group;
-      for (Chain* c : row) {
-        bool full = group.size() == max_columns(lanes_);
-        if (!group.empty() && (full || !parallel(*group[0], *c))) {
-          emit(group);
-          group.clear();
-        }
-        group.push_back(c);
+    for (auto& row : rows)
+      for (size_t i = 0; i < row.size();) {
+        size_t n = 1;
+        while (i + n < row.size() && parallel(*row[i], *row[i + n])) n++;
+        n = columns_of_call(n, lanes_);
+        emit({row.begin() + i, row.begin() + i + n});
+        i += n;
       }
-      emit(group);
-    }
     for (Chain& c : chains)
       for (CallInst* m : c.steps) dead_.push_back(m);
     for (Chain& c : chains) replace(c.steps.back(), *c.slot);
@@ -432,7 +428,7 @@ class Grouper {
     return c ? c->getSExtValue() : 0;
   }
 
-  void emit(std::vector<Chain*>& group) {
+  void emit(const std::vector<Chain*>& group) {
     Chain& first = *group[0];
     unsigned length = first.steps.size();
     for (unsigned k = 0; k < length;) {

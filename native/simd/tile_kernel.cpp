@@ -2,6 +2,8 @@
 // The shape of a register-blocked multiplication -> a function of the module.
 #include "simd/tile_kernel.h"
 
+#include <algorithm>
+
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "simd/tile_move.h"
@@ -32,12 +34,13 @@ class Writer {
   }
 
   void run() {
+    const size_t columns = shape_.b_tiles.size();
     auto* entry = BasicBlock::Create(f_->getContext(), "entry", f_);
     b_.SetInsertPoint(entry);
     a_row_ = shape_.a_row ? b_.getInt64(shape_.a_row) : (Value*)f_->getArg(4);
     a_column_ = shape_.a_column ? b_.getInt64(shape_.a_column) : (Value*)f_->getArg(5);
     b_row_ = shape_.b_row ? b_.getInt64(shape_.b_row) : (Value*)f_->getArg(6);
-    unsigned rows = shape_.lanes == 16 ? 8 : 4;
+    unsigned rows = shape_.lanes == 16 || columns == 1 ? 8 : 4;
     for (unsigned first = 0; first < 8; first += rows) pass(first, rows);
     b_.CreateRetVoid();
   }
@@ -216,7 +219,13 @@ class Writer {
 
 }  // namespace
 
-unsigned max_columns(unsigned lanes) { return lanes == 16 ? 4 : 3; }
+unsigned columns_of_call(unsigned columns, unsigned lanes) {
+  if (lanes == 16) return std::min(columns, 4u);
+  // As equal as can be: sums of one or two tiles are too few to hide what an addition takes.
+  constexpr unsigned most = 3;
+  unsigned calls = (columns + most - 1) / most;
+  return (columns + calls - 1) / calls;
+}
 
 Function* kernel(Module& m, const Function& like, const KernelShape& shape) {
   Type *pointer = PointerType::get(m.getContext(), 0), *i64 = Type::getInt64Ty(m.getContext());

@@ -40,12 +40,13 @@ struct KernelShape {
   bool operator<(const KernelShape& other) const { return key() < other.key(); }
 };
 
-/// Column tiles that one call takes at most.
-unsigned max_columns(unsigned lanes);
+/// How many of `columns` neighbouring column tiles the next call takes.
+unsigned columns_of_call(unsigned columns, unsigned lanes);
 
 /// void(ptr a, ptr b, ptr c, i64 count, i64 a_row, i64 a_column, i64 b_row). C stays in registers.
 /// With 32 registers of 16 floats: 8 rows by 4 tiles, so that for every 16 fused multiply-adds
-/// there are 8 loads of A and two of B. With 16 registers of 8 floats: 4 rows by 3 tiles, twice.
+/// there are 8 loads of A and two of B. With 16 registers of 8 floats: 4 rows by 3 or 2 tiles,
+/// twice, or 8 rows by one.
 llvm::Function* kernel(llvm::Module& module, const llvm::Function& like, const KernelShape& shape);
 
 }  // namespace mfa::simd::tiles

@@ -111,7 +111,10 @@ def run_targets(run: Run, names: Sequence[str]) -> str:
         if requirement.name not in names:
             continue
         run.say(f"{requirement.name}: {requirement.what} {requirement.asked_text}")
-        if requirement.environment:
+        made: list[report.Row] = []
+        if requirement.needs not in pymfa.device().name:
+            run.say(f"not asked of {pymfa.device().name}")
+        elif requirement.environment:
             seconds, rounds = run.options.seconds / 2, run.options.rounds
             made = list(targets.elsewhere(requirement, seconds, rounds))
             run.add(made)
@@ -138,7 +141,8 @@ def main(argv: list[str] | None = None) -> int:
     run = Run(options)
     group = GROUPS.get(options.names[0] if options.names else "", run_ops)
     table = group(run, options.names if group is run_ops else options.names[1:])
-    text = f"{report.machine()}, {os.environ[THREADS[0]]} threads each\n\n{table}"
+    who = f"{report.machine()}, {os.environ[THREADS[0]]} threads each; {pymfa.device().name}"
+    text = f"{who}\n\n{table}"
     regressed = False
     if old is not None:
         found = report.changes(run.rows, old)

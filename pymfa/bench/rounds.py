@@ -23,6 +23,8 @@ Call = Callable[[], Any]
 OURS = "pymfa"
 SAMPLE = 0.02  # seconds that a sample lasts at least
 LONG = 0.05  # a call of so many seconds hides its own waking up
+TEDIOUS = 2.0  # a call of so many seconds is not made twice before the rounds
+ENOUGH = 20.0  # after so many seconds a case ends with the round it is in
 SLICE = 0.004  # how long the process is watched for threads that spin
 PATIENCE = 0.3  # and for how long at most
 
@@ -91,7 +93,8 @@ def sample(call: Call, count: int) -> float:
 
 def calls_of(call: Call) -> int:
     """How many calls make a sample. Warms up: what is compiled or allocated once is so here."""
-    call()
+    if timed(call, 1) >= TEDIOUS:
+        return 1
     once = timed(call, 1)
     if once >= LONG:
         return 1
@@ -100,15 +103,18 @@ def calls_of(call: Call) -> int:
 
 
 def alternate(case: Case, seconds: float, least: int) -> dict[str, Sample]:
-    """Every round times each contender once; at least so many rounds and so many seconds."""
+    """Every round times each contender once; at least so many rounds and so many seconds, but fewer
+    rounds where they last long: some peers take a thousand times as long without AVX-512.
+    """
     if case.rounds:
         seconds, least = 0.0, case.rounds
     names = list(case.contenders)
     counts = {n: calls_of(call) for n, call in case.contenders.items() if not case.times_itself(n)}
     samples = {name: Sample() for name in names}
-    end = time.perf_counter() + seconds
+    begun = time.perf_counter()
+    end, last = begun + seconds, begun + max(seconds, ENOUGH)
     turn = 0
-    while turn < least or time.perf_counter() < end:
+    while (turn < least or time.perf_counter() < end) and (not turn or time.perf_counter() < last):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             call = case.contenders[name]

@@ -54,6 +54,7 @@ class Requirement:
     environment: tuple[tuple[str, str], ...] = ()  # measured in a process that has these set
     measured_as: str = ""  # there, under this name
     every: bool = False  # case has to meet it, not their mean
+    needs: str = ""  # what the device's name says of a CPU that it is asked of
 
     def value(self, row: Row) -> float:
         """What the row says; 0 where the other side is missing."""
@@ -83,10 +84,11 @@ CHANNELS = ", ".join(f"{C}→{K}, {edge}²" for C, K, edge in convolution.SHAPES
 AVX2 = (("MFA_CPU", "haswell"), ("OPENBLAS_CORETYPE", "Haswell"))
 
 
-def _gemm(name: str, peer: str, asked: float) -> Requirement:
+def _gemm(name: str, peer: str, asked: float, needs: str = "") -> Requirement:
     return Requirement(
-        name, f"`{name}`", SHAPES, peer, asked, SPEED, partial(gemm.required, name, peer)
-    )
+        name, f"`{name}`", SHAPES, peer, asked, SPEED, partial(gemm.required, name, peer),
+        needs=needs,
+    )  # fmt: skip
 
 
 def _attention(name: str, dtype: object, asked: float) -> Requirement:
@@ -99,7 +101,7 @@ def _attention(name: str, dtype: object, asked: float) -> Requirement:
 REQUIREMENTS = (
     _gemm("sgemm", NUMPY, 0.95),
     _gemm("hgemm", NUMPY, 0.95),
-    _gemm("bgemm", torch_name(bfloat16), 0.85),
+    _gemm("bgemm", torch_name(bfloat16), 0.85, needs="bf16"),
     _attention("attention-fp32", float32, 1.0),
     _attention("attention-fp16", float16, 1.6),
     Requirement("training", "`attention` and its gradients, float32", TRAINED, torch_name(float32),
@@ -216,6 +218,9 @@ def table(outcomes: list[Outcome]) -> str:
     for outcome in outcomes:
         wanted = outcome.requirement
         start = f"| {wanted.what} | {wanted.sizes} | {wanted.against} | {wanted.asked_text} |"
+        if wanted.needs not in pymfa.device().name:
+            lines.append(f"{start} not asked of a CPU without {wanted.needs} | | |")
+            continue
         if not outcome.values:
             lines.append(f"{start} not measured: the other side is missing | | |")
             continue

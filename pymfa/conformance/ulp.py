@@ -61,6 +61,11 @@ def _powr(x: Any, y: Any) -> Any:
     return np.where(undefined, np.nan, np.power(np.abs(x), y))
 
 
+def _pow(x: Any, y: Any) -> Any:
+    """As C has it: 1 where y is 0, whatever x. Some NumPy give NaN for a signaling NaN."""
+    return np.where(y == 0, 1.0, np.power(x, y))
+
+
 def _exponential(x: Any) -> Any:
     return 3 + np.floor(np.abs(2 * x))
 
@@ -85,7 +90,7 @@ FUNCTIONS: dict[str, Entry] = {
     "log": Entry(np.log, 4, 4.0, 2.0**-21),
     "log10": Entry(np.log10, 4, 4.0, 2.0**-21),
     "log2": Entry(np.log2, 4, 4.0, 2.0**-21),
-    "pow": Entry(np.power, 16, arguments=2),
+    "pow": Entry(_pow, 16, arguments=2),
     "powr": Entry(_powr, 16, arguments=2),
     "rint": Entry(np.rint, 0),
     "rsqrt": Entry(_rsqrt, 0.51),
