@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Buffers that a command buffer's operations used lately -> the next operation's.
 //
-// The table of all handles takes a lock that every thread wants, and each reference to what it holds
-// is counted: together as much as the rest of checking a small operation.
+// The table of all handles takes a lock that every thread wants, and each reference to what it
+// holds is counted: together as much as the rest of checking a small operation.
 #pragma once
 
 #include <cstdint>

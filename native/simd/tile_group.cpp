@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Chains of tile multiplications -> calls of register-blocked functions on operands in memory.
 //
-// Accumulators (phis that multiplications feed) live in scratch memory, four tiles side by side.
+// Accumulators (phis that multiplications feed) live in scratch memory, the tiles that one call
+// works on side by side.
 // Multiplications are collected until memory changes or a result is looked at, then
 //   chains   over k  : D1 = A0 B0 + C, D2 = A1 B1 + D1, ...
 //   groups   over n  : chains with the same A in every step and neighbouring B
@@ -10,7 +11,6 @@
 #include <optional>
 
 #include "llvm/ADT/MapVector.h"
-#include "llvm/Analysis/CFG.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
@@ -29,7 +29,6 @@ using namespace llvm;
 namespace {
 
 constexpr int64_t tile_bytes = 256;
-constexpr int64_t accumulator_bytes = 4 * accumulator_row;  // a row of four tiles
 
 /// Where an operand's 64 elements lie in memory.
 struct Place {
@@ -85,24 +84,34 @@ class Grouper {
     top_ += (bytes + 63) / 64 * 64;
     return at;
   }
-  /// The next accumulator begins a row of tiles.
-  void begin_row() { accumulators_ = 0; }
-  /// Room for an accumulator; four in a row share their rows.
-  int64_t take_accumulator() {
-    unsigned column = accumulators_++ % 4;
-    if (column == 0) accumulator_block_ = take(8 * accumulator_bytes);
-    return accumulator_block_ + int64_t(column) * 32;
+  /// The next accumulators are a row of so many tiles.
+  void begin_row(size_t tiles) {
+    row_left_ = unsigned(tiles);
+    block_left_ = 0;
   }
+  /// Room for an accumulator; those that one call works on share their rows.
+  int64_t take_accumulator() {
+    if (block_left_ == 0) {
+      block_left_ = columns_of_call(std::max(row_left_, 1u), lanes_);
+      accumulator_ = take(block_bytes());
+      blocks_[accumulator_] = block_left_;
+      row_left_ -= std::min(row_left_, block_left_);
+    }
+    block_left_--;
+    int64_t slot = accumulator_;
+    accumulator_ += 32;
+    return slot;
+  }
+  int64_t block_bytes() const { return 8 * 4 * accumulator_row(lanes_); }
+  Value* slot_row() { return b_.getInt64(accumulator_row(lanes_)); }
   Value* pointer(int64_t offset) {
     return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), f_.getArg(2), offset);
   }
   Value* read_slot(int64_t slot) {
-    return read_tile(b_, b_.getFloatTy(), pointer(slot), b_.getInt64(accumulator_row),
-                     b_.getInt64(1));
+    return read_tile(b_, b_.getFloatTy(), pointer(slot), slot_row(), b_.getInt64(1));
   }
   void write_slot(int64_t slot, Value* tile) {
-    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), b_.getInt64(accumulator_row),
-               b_.getInt64(1));
+    write_tile(b_, convert(b_, tile, b_.getFloatTy()), pointer(slot), slot_row(), b_.getInt64(1));
   }
 
   Value* flat(Value* p) {
@@ -122,7 +131,7 @@ class Grouper {
     if (one(row)) return Lines{base, column, true};
     return {};
   }
-  Lines slot_lines(int64_t slot) { return {pointer(slot), b_.getInt64(accumulator_row), false}; }
+  Lines slot_lines(int64_t slot) { return {pointer(slot), slot_row(), false}; }
   void move(const Lines& to, const Lines& from) {
     bool transposed = to.transposed != from.transposed;
     Function*& f = movers_[transposed];
@@ -232,7 +241,7 @@ class Grouper {
       rows[m ? m->getArgOperand(0) : nullptr].push_back(phi);
     }
     for (auto& [a, row] : rows) {
-      begin_row();
+      begin_row(row.size());
       std::sort(row.begin(), row.end(), [&](PHINode* x, PHINode* y) {
         return order.lookup(first.lookup(x)) < order.lookup(first.lookup(y));
       });
@@ -256,16 +265,29 @@ class Grouper {
   /// end of the loop, which code behind the loop may have passed.
   bool current(Value* v) {
     auto* phi = dyn_cast<PHINode>(v);
-    if (!phi) return true;
-    SmallPtrSet<BasicBlock*, 1> home{phi->getParent()};
     BasicBlock* here = b_.GetInsertBlock();
-    if (here == phi->getParent()) return true;
-    for (BasicBlock* from : phi->blocks())
-      if (tree_.dominates(phi->getParent(), from) && from != here)
-        for (BasicBlock* next : successors(from))
-          if (next != phi->getParent() && isPotentiallyReachable(next, here, &home, &tree_))
-            return false;
-    return true;
+    if (!phi || here == phi->getParent()) return true;
+    auto [known, added] = current_.try_emplace({phi->getParent(), here}, true);
+    if (added) known->second = !passed(phi->getParent(), here);
+    return known->second;
+  }
+  /// A path leads from the end of a loop that begins at `home` to `here`, not through `home`.
+  bool passed(BasicBlock* home, BasicBlock* here) {
+    // LLVM's isPotentiallyReachable() gives up, and says yes, after a few dozen blocks.
+    SmallPtrSet<BasicBlock*, 32> seen{home};
+    SmallVector<BasicBlock*, 32> reached;
+    auto reach = [&](BasicBlock* from) {
+      for (BasicBlock* next : successors(from))
+        if (seen.insert(next).second) reached.push_back(next);
+    };
+    for (BasicBlock* from : predecessors(home))
+      if (tree_.dominates(home, from) && from != here) reach(from);
+    while (!reached.empty()) {
+      BasicBlock* block = reached.pop_back_val();
+      if (block == here) return true;
+      reach(block);
+    }
+    return false;
   }
 
   void scan(BasicBlock& block) {
@@ -308,7 +330,7 @@ class Grouper {
     if (auto it = places_.find(key); it != places_.end()) return it->second;
     Place p;
     if (auto it = slots_.find(v); it != slots_.end() && !bfloat && current(v)) {
-      p = {f_.getArg(2), it->second, b_.getInt64(accumulator_row), b_.getInt64(1)};
+      p = {f_.getArg(2), it->second, slot_row(), b_.getInt64(1)};
     } else {
       auto it2 = loads_.find(dyn_cast<Instruction>(v));
       auto* c = it2 != loads_.end() ? cast<CallInst>(it2->first) : nullptr;
@@ -367,7 +389,7 @@ class Grouper {
                 [](const Chain* x, const Chain* y) { return x->b[0].offset < y->b[0].offset; });
     }
     for (auto& row : rows) {
-      begin_row();
+      begin_row(row.size());
       for (Chain* c : row) start(*c);
     }
     for (auto& row : rows)
@@ -541,22 +563,22 @@ class Grouper {
     }
     std::sort(zeros.begin(), zeros.end());
     for (size_t i = 0; i < zeros.size();) {
-      // Four tiles that share their rows; where one is missing, tile by tile.
-      size_t n = 0;
-      while (i + n + 4 <= zeros.size()) {
-        int64_t first = zeros[i + n];
-        if (first != zeros[i] + int64_t(n) / 4 * 8 * accumulator_bytes ||
-            zeros[i + n + 3] != first + 96)
-          break;
-        n += 4;
+      // Blocks that are zeros as a whole, one behind the other; where a tile is missing, tile by
+      // tile.
+      int64_t begin = zeros[i], end = begin;
+      for (auto block = blocks_.find(begin); block != blocks_.end() && block->first == end;
+           ++block) {
+        size_t n = 0;
+        while (n < block->second && i + n < zeros.size() && zeros[i + n] == end + int64_t(n) * 32)
+          n++;
+        if (n < block->second) break;
+        i += n;
+        end += block_bytes();
       }
-      if (n == 0) {
+      if (end == begin)
         write_slot(zeros[i++], Constant::getNullValue(FixedVectorType::get(b_.getFloatTy(), 64)));
-        continue;
-      }
-      b_.CreateMemSet(pointer(zeros[i]), b_.getInt8(0), uint64_t(n / 4) * 8 * accumulator_bytes,
-                      Align(64));
-      i += n;
+      else
+        b_.CreateMemSet(pointer(begin), b_.getInt8(0), uint64_t(end - begin), Align(64));
     }
   }
 
@@ -569,12 +591,14 @@ class Grouper {
   Function* movers_[2] = {};
   std::map<Packing, Function*> packers_;
   std::vector<Pack> packs_;
-  unsigned accumulators_ = 0;
-  int64_t accumulator_block_ = 0;
+  unsigned row_left_ = 0, block_left_ = 0;  // accumulators not taken yet
+  int64_t accumulator_ = 0;
+  std::map<int64_t, unsigned> blocks_;  // of accumulators that share rows: how many
   unsigned epoch_ = 0;
   DenseMap<Instruction*, unsigned> loads_;
   std::map<std::tuple<Value*, bool, bool>, Place> places_;
   DenseMap<Value*, int64_t> slots_;
+  DenseMap<std::pair<BasicBlock*, BasicBlock*>, bool> current_;
   SmallVector<PHINode*, 64> phis_;
   SmallVector<CallInst*, 64> pending_;
   SmallPtrSet<Value*, 32> pending_set_;

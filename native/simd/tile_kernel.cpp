@@ -40,8 +40,13 @@ class Writer {
     a_row_ = shape_.a_row ? b_.getInt64(shape_.a_row) : (Value*)f_->getArg(4);
     a_column_ = shape_.a_column ? b_.getInt64(shape_.a_column) : (Value*)f_->getArg(5);
     b_row_ = shape_.b_row ? b_.getInt64(shape_.b_row) : (Value*)f_->getArg(6);
-    unsigned rows = shape_.lanes == 16 || columns == 1 ? 8 : 4;
-    for (unsigned first = 0; first < 8; first += rows) pass(first, rows);
+    a_ = f_->getArg(0);
+    c_ = f_->getArg(2);
+    if (shape_.lanes == 16 || columns == 1) {
+      pass(8);
+    } else {
+      halves(entry);
+    }
     b_.CreateRetVoid();
   }
 
@@ -72,7 +77,7 @@ class Writer {
   }
 
   Value* c_row(unsigned row) {
-    return at(f_->getArg(2), int64_t(row) * accumulator_row * int64_t(sizeof(float)));
+    return at(c_, int64_t(row) * accumulator_row(shape_.lanes) * int64_t(sizeof(float)));
   }
   Value* read_c(unsigned row, const Part& p) {
     return gather(c_row(row), tiles(shape_.c_tiles, p), 8, b_.getFloatTy(), 4);
@@ -157,16 +162,37 @@ class Writer {
     return b_.CreateIntrinsic(id, {}, {sum, b_.CreateBitCast(all, t), b_.CreateBitCast(y, t)});
   }
 
-  /// Rows [first, first + rows) of C.
-  void pass(unsigned first, unsigned rows) {
+  /// Four rows of C, then the other four.
+  void halves(BasicBlock* entry) {
+    auto* half = BasicBlock::Create(f_->getContext(), "half", f_);
+    auto* done = BasicBlock::Create(f_->getContext(), "done", f_);
+    b_.CreateBr(half);
+    b_.SetInsertPoint(half);
+    PHINode *a = b_.CreatePHI(b_.getPtrTy(), 2), *c = b_.CreatePHI(b_.getPtrTy(), 2);
+    PHINode* upper = b_.CreatePHI(b_.getInt1Ty(), 2);
+    a->addIncoming(a_, entry);
+    c->addIncoming(c_, entry);
+    upper->addIncoming(b_.getTrue(), entry);
+    a_ = a;
+    c_ = c;
+    pass(4);
+    BasicBlock* end = b_.GetInsertBlock();
+    a->addIncoming(b_.CreateGEP(element_, a, b_.CreateMul(a_row_, b_.getInt64(4))), end);
+    c->addIncoming(c_row(4), end);
+    upper->addIncoming(b_.getFalse(), end);
+    b_.CreateCondBr(upper, half, done);
+    b_.SetInsertPoint(done);
+  }
+
+  /// The first rows of C.
+  void pass(unsigned rows) {
     auto* before = b_.GetInsertBlock();
     auto* loop = BasicBlock::Create(f_->getContext(), "k", f_);
     auto* exit = BasicBlock::Create(f_->getContext(), "exit", f_);
     std::vector<std::vector<Value*>> sums(rows, std::vector<Value*>(parts_.size()));
     for (unsigned r = 0; r < rows; r++)
       for (unsigned q = 0; q < parts_.size(); q++)
-        sums[r][q] =
-            shape_.zero ? Constant::getNullValue(floats(parts_[q])) : read_c(first + r, parts_[q]);
+        sums[r][q] = shape_.zero ? Constant::getNullValue(floats(parts_[q])) : read_c(r, parts_[q]);
     b_.CreateBr(loop);
 
     b_.SetInsertPoint(loop);
@@ -174,7 +200,7 @@ class Writer {
     PHINode* ap = b_.CreatePHI(b_.getPtrTy(), 2);
     PHINode* bp = b_.CreatePHI(b_.getPtrTy(), 2);
     left->addIncoming(f_->getArg(3), before);
-    ap->addIncoming(f_->getArg(0), before);
+    ap->addIncoming(a_, before);
     bp->addIncoming(f_->getArg(1), before);
     std::vector<PHINode*> phis;
     for (auto& row : sums)
@@ -188,7 +214,7 @@ class Writer {
       SmallVector<Value*, 8> parts;
       read_b(bp, k, parts);
       for (unsigned r = 0; r < rows; r++) {
-        Value* x = read_a(ap, first + r, k);
+        Value* x = read_a(ap, r, k);
         for (unsigned q = 0; q < parts_.size(); q++)
           sums[r][q] = multiply(parts_[q], x, parts[q], sums[r][q]);
       }
@@ -204,7 +230,7 @@ class Writer {
 
     b_.SetInsertPoint(exit);
     for (unsigned r = 0; r < rows; r++)
-      for (unsigned q = 0; q < parts_.size(); q++) write_c(first + r, parts_[q], sums[r][q]);
+      for (unsigned q = 0; q < parts_.size(); q++) write_c(r, parts_[q], sums[r][q]);
   }
 
   Function* f_;
@@ -214,6 +240,7 @@ class Writer {
   bool bfloat_ = false;
   Type* element_ = nullptr;
   unsigned element_bytes_ = 4;
+  Value *a_ = nullptr, *c_ = nullptr;
   Value *a_row_ = nullptr, *a_column_ = nullptr, *b_row_ = nullptr;
 };
 

@@ -10,9 +10,9 @@
 
 namespace mfa::simd::tiles {
 
-/// Elements from one row of an accumulator tile to the next. Four neighbouring tiles share their
-/// rows, so that a row of all four is consecutive and a register holds a part of it.
-constexpr int64_t accumulator_row = 32;
+/// Elements from one row of an accumulator tile to the next. The tiles that one call works on share
+/// their rows, so that a row of all of them is consecutive and a register holds a part of it.
+constexpr int64_t accumulator_row(unsigned lanes) { return lanes == 16 ? 32 : 24; }
 
 /// How the operands lie in memory.
 enum class Operands : uint8_t {
@@ -45,8 +45,8 @@ unsigned columns_of_call(unsigned columns, unsigned lanes);
 
 /// void(ptr a, ptr b, ptr c, i64 count, i64 a_row, i64 a_column, i64 b_row). C stays in registers.
 /// With 32 registers of 16 floats: 8 rows by 4 tiles, so that for every 16 fused multiply-adds
-/// there are 8 loads of A and two of B. With 16 registers of 8 floats: 4 rows by 3 or 2 tiles,
-/// twice, or 8 rows by one.
+/// there are 8 loads of A and two of B. With 16 registers of 8 floats: 4 rows by 3 or 2 tiles, then
+/// the other 4 rows; or 8 rows by one tile.
 llvm::Function* kernel(llvm::Module& module, const llvm::Function& like, const KernelShape& shape);
 
 }  // namespace mfa::simd::tiles
