@@ -21,8 +21,9 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 // rows. A CPU that multiplies bfloat takes it as it is; its faster products want larger blocks,
 // which are copied less often. So do very large products; they take twice as long to compile. Very
 // large ones of bfloat want deeper blocks, too, which take more of each row, and so of each page,
-// at a time. Few elements: smaller blocks, so that every worker gets some. GPU: the published tiles
-// of Metal FlashAttention 1.0, four simdgroups.
+// at a time. AVX2: so do all very large ones, and rows of B that are a power of two would meet in
+// few sets of the cache. Few elements: smaller blocks, so that every worker gets some. GPU: the
+// published tiles of Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
     {false, 0, 1, any,   any,   any,       1,       8,          0, 1,
@@ -52,8 +53,11 @@ constexpr GemmTile gemm_tiles[] = {
      "bf16", 8},
     {false, BF16, any, any, any, any, 64, 128, 128, 1, 1, 0, 0, false, true,
      "BF16 matrices that larger blocks would pad", "bf16"},
+    {false, 0, any, any, any, any, 128, 128, 128, 1, 1, 0, 16, true, true, "very large matrices",
+     "avx2", 8, 3 << 19},
     {false, 0, any, any, any, any, 128, 128, 64, 1, 1, 0, 0, true, true, "very large matrices",
      nullptr, 8, 3 << 19},
+    {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 16, true, true, "large matrices", "avx2"},
     {false, 0, any, any, any, any, 64, 64, 64, 1, 1, 0, 0, true, true, "large matrices"},
 
     {true, 0, 8, any, any, any, 8, 32, 32, 1, 4, 0, 0, false, false, "at most 8 rows"},
