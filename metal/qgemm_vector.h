@@ -51,28 +51,35 @@ inline void dot_products(const thread qgemm_block& block, const thread gemm_bloc
   store_shared(output, sums, lane);
 }
 
+/// sums[m][n] += A[m][k] * B[k][32 n + lane] for one k. Not `whole`: there are fewer columns.
+inline void add_row(const thread qgemm_block& block, uint k, bool whole, ulong lane,
+                    thread float* sums) {
+  weight_group group = {};
+#pragma clang loop unroll(full)
+  for (ushort n = 0; n < lane_columns; ++n) {
+    const uint column = n * MFA_SIMDGROUP_SIZE;
+    if (!whole && column >= block.columns) break;
+    if (column % vector_step == 0) group = load_group(block.B, k, block.n + column, lane);
+    const float b = weight_at(block.B, group, k, block.n + column, lane,
+                              whole || column + lane < block.columns);
+#pragma clang loop unroll(full)
+    for (ushort m = 0; m < M_simd; ++m) {
+      const float a = value_at(A_row(block, m), k, input_type);
+      sums[m * lane_columns + n] = fma(a, b, sums[m * lane_columns + n]);
+    }
+  }
+}
+
 /// B is stored K x N: each lane has columns of its own, a run of 32 neighbours for each of its
 /// sums.
 template <typename T>
 inline void combine_rows(const thread qgemm_block& block, const thread gemm_block<T>& output,
                          uint depth, ulong lane) {
   float sums[MFA_MAX_VECTOR_SUMS] = {};
-  const bool whole = block.columns >= N_simd;
-  for (uint k = 0; k < depth; ++k) {
-    weight_group group = {};
-#pragma clang loop unroll(full)
-    for (ushort n = 0; n < lane_columns; ++n) {
-      const uint column = n * MFA_SIMDGROUP_SIZE;
-      if (!whole && column >= block.columns) break;
-      if (column % vector_step == 0) group = load_group(block.B, k, block.n + column, lane);
-      const float b = weight_at(block.B, group, k, block.n + column, lane,
-                                whole || column + lane < block.columns);
-#pragma clang loop unroll(full)
-      for (ushort m = 0; m < M_simd; ++m) {
-        const float a = value_at(A_row(block, m), k, input_type);
-        sums[m * lane_columns + n] = fma(a, b, sums[m * lane_columns + n]);
-      }
-    }
+  if (block.columns >= N_simd) {
+    for (uint k = 0; k < depth; ++k) add_row(block, k, true, lane, sums);
+  } else {
+    for (uint k = 0; k < depth; ++k) add_row(block, k, false, lane, sums);
   }
   store_runs(output, sums, lane);
 }
