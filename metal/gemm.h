@@ -88,6 +88,7 @@ struct gemm_block {
   device T* C;
   ulong lda, ldb, ldc;
   uint rows, columns;  // of C, from the block's first on
+  uint skipped;        // columns that are another block's to store
   uint K;
   float alpha, beta;
 };

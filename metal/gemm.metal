@@ -30,10 +30,15 @@ template <typename T>
     n += (place.simdgroup % N_splits) * N_simd;
   }
   if (m >= M || n >= N) return;  // with tiles: the whole threadgroup
+  // Without tiles a block at the edge moves back until it is whole.
+  const uint skipped =
+      vector_path && !B_trans && N >= N_simd && N - n < N_simd ? N_simd - (N - n) : 0;
+  n -= skipped;
 
   gemm_block<T> block;
   block.rows = M - m;
   block.columns = N - n;
+  block.skipped = skipped;
   block.K = K;
   block.alpha = is_function_constant_defined(fixed_alpha) ? fixed_alpha : parameters.alpha;
   block.beta = is_function_constant_defined(fixed_beta) ? fixed_beta : parameters.beta;

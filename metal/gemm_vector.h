@@ -55,19 +55,14 @@ inline void store_shared(const thread gemm_block<T>& output, const thread float*
   }
 }
 
-/// sums[m][n] += A[m][k + i] * B[k + i][n] for `depth` of i; columns beyond N add 0.
+/// sums[m][n] += A[m][k + i] * B[k + i][n] for `depth` of i and all columns of a whole block.
 template <typename T, ushort depth>
-inline void add_rows(const thread gemm_block<T>& block, uint k, bool whole, ulong lane,
-                     thread float* sums) {
+inline void add_rows(const thread gemm_block<T>& block, uint k, ulong lane, thread float* sums) {
 #pragma clang loop unroll(full)
   for (ushort n = 0; n < lane_columns; ++n) {
-    const uint column = n * MFA_SIMDGROUP_SIZE;
-    if (!whole && column >= block.columns) break;
 #pragma clang loop unroll(full)
     for (ushort i = 0; i < depth; ++i) {
-      const device T* row = block.B + (k + i) * block.ldb + column;
-      float b = 0.0f;
-      if (whole || column + lane < block.columns) b = float(row[lane]);
+      const float b = float((block.B + (k + i) * block.ldb + n * MFA_SIMDGROUP_SIZE)[lane]);
 #pragma clang loop unroll(full)
       for (ushort m = 0; m < M_simd; ++m) {
         const float a = float(A_row(block, m)[k + i]);
@@ -85,9 +80,35 @@ inline void store_runs(const thread gemm_block<T>& output, const thread float* s
 #pragma clang loop unroll(full)
     for (ushort n = 0; n < lane_columns; ++n) {
       const ulong column = n * MFA_SIMDGROUP_SIZE + lane;
-      if (m < output.rows && column < output.columns) {
+      if (m < output.rows && column >= output.skipped && column < output.columns) {
         finish(output, sums[m * lane_columns + n], output.C + m * output.ldc, m, column);
       }
+    }
+  }
+}
+
+/// N_simd columns, all of which there are.
+template <typename T>
+inline void combine_rows(const thread gemm_block<T>& block, uint depth, ulong lane) {
+  constexpr ushort step = 8;  // rows of B, so that several pages are on their way
+  float sums[MFA_MAX_VECTOR_SUMS] = {};
+  uint k = 0;
+  for (; k + step <= depth; k += step) add_rows<T, step>(block, k, lane, sums);
+  for (; k < depth; ++k) add_rows<T, 1>(block, k, lane, sums);
+  store_runs(block, sums, lane);
+}
+
+/// A matrix with fewer columns than that: run by run.
+template <typename T>
+inline void combine_narrow(const thread gemm_block<T>& block, uint depth, ulong lane) {
+  for (ulong column = lane; column < block.columns; column += MFA_SIMDGROUP_SIZE) {
+#pragma clang loop unroll(full)
+    for (ushort m = 0; m < M_simd; ++m) {
+      float sum = 0.0f;
+      for (uint k = 0; k < depth; ++k) {
+        sum = fma(float(A_row(block, m)[k]), float((block.B + k * block.ldb)[column]), sum);
+      }
+      if (m < block.rows) finish(block, sum, block.C + m * block.ldc, m, column);
     }
   }
 }
@@ -95,19 +116,17 @@ inline void store_runs(const thread gemm_block<T>& output, const thread float* s
 template <typename T>
 inline void gemm_vector(const thread gemm_block<T>& block, ulong lane) {
   const uint depth = block.alpha == 0.0f ? 0 : block.K;  // as in BLAS
-  float sums[MFA_MAX_VECTOR_SUMS] = {};
-  uint k = 0;
   if (B_trans) {
+    float sums[MFA_MAX_VECTOR_SUMS] = {};
+    uint k = 0;
     for (; k + MFA_SIMDGROUP_SIZE <= depth; k += MFA_SIMDGROUP_SIZE) {
       add_products(block, k, true, lane, sums);
     }
     if (k < depth) add_products(block, k, false, lane, sums);
     store_shared(block, sums, lane);
+  } else if (block.columns >= N_simd) {
+    combine_rows(block, depth, lane);
   } else {
-    constexpr ushort step = 8;  // rows of B, so that several pages are on their way
-    const bool whole = block.columns >= N_simd;
-    for (; k + step <= depth; k += step) add_rows<T, step>(block, k, whole, lane, sums);
-    for (; k < depth; ++k) add_rows<T, 1>(block, k, whole, lane, sums);
-    store_runs(block, sums, lane);
+    combine_narrow(block, depth, lane);
   }
 }

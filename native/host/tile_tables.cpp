@@ -199,6 +199,7 @@ Outcome<std::unique_ptr<TileTables>> read_tile_tables(const std::string& text) {
 std::string preconditions(const GemmTile& row) {
   std::string text = spell(row, gemm_columns);
   if (row.min_elements) add(text, "elements >= " + std::to_string(row.min_elements));
+  if (row.min_share) add(text, "elements per worker >= " + std::to_string(row.min_share));
   if (row.max_padding != UINT32_MAX)
     add(text, "padding < " + std::to_string(row.max_padding) + " %");
   return text;

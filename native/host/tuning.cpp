@@ -22,14 +22,27 @@ constexpr uint32_t F32 = MFA_TYPE_FLOAT, BF16 = MFA_TYPE_BFLOAT;
 // which are copied less often. So do very large products; they take twice as long to compile. Very
 // large ones of bfloat want deeper blocks, too, which take more of each row, and so of each page,
 // at a time. AVX2: so do all very large ones, and rows of B that are a power of two would meet in
-// few sets of the cache. Few elements: smaller blocks, so that every worker gets some. GPU: the
-// published tiles of Metal FlashAttention 1.0, four simdgroups.
+// few sets of the cache. One row of plain B: the longer the run of each row of B that is read at
+// once, the better, as long as every worker gets two of them. Few elements: smaller blocks, so that
+// every worker gets some. GPU: the published tiles of Metal FlashAttention 1.0, four simdgroups.
 constexpr GemmTile gemm_tiles[] = {
     // gpu    type  max_M max_N max_K max_elements  M   N   K  Ms Ns  Ap Bp float  staged
     {false, 0, 1, any,   any,   any,       1,       8,          0, 1,
      1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::transposed},
+    {false, 0, 1, any,   any,   any,       1,       1024,       0, 1,
+     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::plain,
+     2048},
     {false, 0, 1, any,   any,   any,       1,       512,        0, 1,
-     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::plain},
+     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::plain,
+     1024},
+    {false, 0, 1, any,   any,   any,       1,       256,        0, 1,
+     1,     0, 0, false, false, "one row", nullptr, UINT32_MAX, 0, GemmTile::Vector::plain,
+     512},
+    {false,   0,          1,     any,
+     any,     any,        1,     128,
+     0,       1,          1,     0,
+     0,       false,      false, "one short row",
+     nullptr, UINT32_MAX, 0,     GemmTile::Vector::plain},
     {false,   0,          4,     any,
      any,     any,        4,     4,
      0,       1,          1,     0,
@@ -170,6 +183,8 @@ bool holds(const GemmTile& tile, const Device& device, const Gemm& problem) {
   elements = problem.batch != 0 && elements > any / problem.batch ? any : elements * problem.batch;
   return problem.M <= tile.max_M && problem.N <= tile.max_N && problem.K <= tile.max_K &&
          elements <= tile.max_elements && elements >= tile.min_elements &&
+         elements / std::max(device.workers, 1u) >= tile.min_share &&
+         (tile.min_share == 0 || problem.N >= tile.N_simd) &&
          gemm_memory(tile, problem.type) <= device.max_threadgroup_memory;
 }
 

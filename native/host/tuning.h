@@ -29,6 +29,7 @@ struct GemmTile {
   uint64_t min_elements = 0;  // M * N * batch
   // Precondition, and set: A is not transposed, B is or is not; no tiles.
   enum class Vector : uint8_t { no, transposed, plain } vector = Vector::no;
+  uint64_t min_share = 0;  // precondition: elements for each of the CPU's workers
 };
 
 /// Columns of the table of products with quantized weights. The first row whose preconditions hold

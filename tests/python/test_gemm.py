@@ -97,6 +97,21 @@ def test_few_rows_or_one_column(
 
 
 @pytest.mark.parametrize("name", GEMMS)
+@pytest.mark.parametrize("columns", [1, 127, 128, 129, 511, 513, 1024, 2049, 4095, 4096, 5000])
+@pytest.mark.parametrize("beta", [None, -0.5])
+def test_one_row_of_many_columns(
+    fast: pymfa.Device, name: str, columns: int, beta: float | None
+) -> None:
+    """The last block of columns overlaps the one before it, and C is added to only once."""
+    problem = {
+        "size": (1, columns, 21), "trans": (False, False), "ways": ("padded", "padded"),
+        "batch": ((), (), ()) if columns > 200 else ((3,), (1,), (3,)), "alpha": 0.5, "beta": beta,
+        "bias": "row", "activation": "relu", "out": "padded",
+    }  # fmt: skip
+    check(name, fast, problem)
+
+
+@pytest.mark.parametrize("name", GEMMS)
 @pytest.mark.parametrize("size", [(256, 192, 320), (513, 129, 77), (1, 1000, 300), (300, 1, 1)])
 def test_larger(fast: pymfa.Device, name: str, size: tuple[int, int, int]) -> None:
     m, n, k = size
