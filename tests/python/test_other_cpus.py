@@ -45,3 +45,18 @@ def test_shaders(cpu: str) -> None:
 def test_operations(cpu: str) -> None:
     done = run(cpu, "pymfa", "selftest", "--device", "cpu")
     assert (done.returncode, done.stderr) == (0, "all good\n"), done.stdout
+
+
+def test_accumulators_of_large_tiles_are_moved_by_calls(tmp_path: Path) -> None:
+    """Written out, 256 tiles took seconds to compile: for AVX2 programs have many blocks, and what
+    lies where in them has to be found nevertheless."""
+    code = (
+        "import numpy as np, pymfa; "
+        "pymfa.device().prepare([pymfa.GemmDesc(2048, 2048, 2048, np.float16, bias=True)])"
+    )
+    environment = os.environ | {"MFA_CPU": "haswell", "MFA_DUMP": str(tmp_path), "MFA_CACHE": "off"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=500, env=environment)
+    (program,) = tmp_path.glob("hgemm.vector*.ll")
+    main = program.read_text().split("define internal", 1)[0]
+    assert main.count("mfa_tile") > 100
+    assert main.count("store <8 x float>") < 200
