@@ -99,6 +99,8 @@ Target::Target(const char* function) : function_(function) {
 }
 
 Target::~Target() {
+  // What nothing was encoded with may be gone as soon as its owner lets go.
+  if (given_ && !encoded_) given_->recent.clear();
   if (!trace::on()) return;
   bool named = commands_ && !commands_->operation_label().empty();
   trace::slice("encode", named ? commands_->operation_label() : function_, start_, trace::now(),

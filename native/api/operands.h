@@ -72,8 +72,8 @@ class Target {
 
   /// Before anything else is looked at: commands that cannot take operations are refused first.
   Status open(mfa_commands commands);
-  /// Of the caller's commands, if there are some.
-  RecentBuffers* recent() { return given_ ? &given_->recent : nullptr; }
+  /// Of the caller's commands, if there are some that will let go of them at their commit.
+  RecentBuffers* recent() { return given_ && !commands_->wrapped() ? &given_->recent : nullptr; }
   /// The commands to encode into; `device` is that of the operands.
   Outcome<host::Commands*> on(const std::shared_ptr<host::Device>& device);
   /// Commits and waits if the commands were made by `on`.
@@ -87,6 +87,7 @@ class Target {
     if (!commands.ok()) return commands.status();
     all.announce(**commands);
     MFA_TRY(encode(**commands));
+    encoded_ = true;
     return close();
   }
 
@@ -96,6 +97,7 @@ class Target {
   std::shared_ptr<Commands> given_;
   std::shared_ptr<host::Commands> own_;
   host::Commands* commands_ = nullptr;  // one of these
+  bool encoded_ = false;
 };
 
 /// `value` or, if that is 0, `fallback`.

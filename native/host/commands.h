@@ -74,6 +74,8 @@ class Commands {
   /// Before the dispatches of an operation: the memory that it reads and writes.
   void will_use(const Use* uses, size_t count);
   bool concurrent() const { return concurrent_; }
+  /// The encoder is somebody else's, who does not say when it is committed.
+  bool wrapped() const { return wrapped_; }
   /// Encodes a dispatch without any check of the bindings.
   void dispatch(void* pipeline, const Binding* bindings, size_t count, const Grid& grid);
   /// The device's own opinion of a dispatch of this pipeline with these bindings.
